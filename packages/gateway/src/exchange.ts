@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@sallyport/sdk';
+import type { ErrorCode, Secret } from '@sallyport/sdk';
 
 /** The doors a request can come through. A door translates its protocol into an `Exchange` and back, and decides nothing. */
 export type DoorName = 'forward' | 'sidecar';
@@ -56,6 +56,8 @@ export class Exchange {
   credential: string | null = null;
   /** Lower-case names of the header fields that were injected: stripped from the response, redacted in records. */
   injectedHeaders: readonly string[] = NONE;
+  /** What was placed into the request: kept out of the response and of the record. */
+  secrets: readonly Secret[] = NO_SECRETS;
   resolveMs = -1;
 
   // forward
@@ -88,3 +90,4 @@ export class Exchange {
 }
 
 const NONE: readonly string[] = Object.freeze([]);
+const NO_SECRETS: readonly Secret[] = Object.freeze([]);

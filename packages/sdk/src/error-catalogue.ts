@@ -42,7 +42,7 @@ export const errorCatalogue = {
   limit_exceeded: entry(503, 'The gateway is at its limit', 'Try again later, or raise the limit that the detail names.'),
 
   // Select, resolve, inject.
-  credential_ambiguous: entry(409, 'Several credentials fit this request equally well', 'Make one binding more specific by path or method, or give the caller only one of the candidates.'),
+  credential_ambiguous: entry(400, 'Several credentials fit this request equally well', 'Make one binding more specific by path or method, or give the caller only one of the candidates.'),
   credential_unavailable: entry(502, 'The credential could not be obtained', 'The gateway log says why the source failed; `sallyport config check --sources` tries each source.'),
   credential_unusable: entry(502, 'The credential cannot be placed into a request', 'The material holds a character that a header or URL cannot carry; correct it at its source.'),
 

@@ -1,0 +1,3 @@
+module sallyport.dev/bench
+
+go 1.21

@@ -1,0 +1,111 @@
+import { Credential, envSource, fileSource, processSource, type Source, staticSource } from '@sallyport/credentials';
+import type { SallyportError } from '@sallyport/sdk';
+import { LRUCache } from 'lru-cache';
+import type { BindingConfig, GatewayConfig, SourceConfig } from './config/schema.js';
+import type { Caller } from './exchange.js';
+import { Binding, BindingTable } from './pipeline/bindings.js';
+import { CallerRegistry, digestToken } from './pipeline/callers.js';
+import { Runtime, type RuntimeParts } from './pipeline/runtime.js';
+import { basicPlacement } from './placements/basic.js';
+import { headerPlacement } from './placements/header.js';
+import type { Placement } from './placements/placement.js';
+import { queryPlacement } from './placements/query.js';
+import { parseHostPattern } from './policy/host-pattern.js';
+import { compilePolicy } from './policy/policy.js';
+import { upstreamTrust } from './tls/trust.js';
+import type { DialSettings } from './upstream/dial.js';
+import { OriginPool } from './upstream/origin-pool.js';
+
+/** What outlives a configuration: a reload compiles a new runtime around the same of these. */
+export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'throttle' | 'tunnels'> {
+  /** Callers that are registered at run time. */
+  readonly runs: CallerRegistry;
+  readonly onCredentialFailure: (error: SallyportError) => void;
+}
+
+const TUNNEL_SESSIONS = 1;
+
+/** Compiles a valid configuration: rules and bindings into tables, tokens into digests, sources into credentials. Errors: `config_invalid`. */
+export async function compile(config: GatewayConfig, lasting: Lasting): Promise<Runtime> {
+  const { timeouts, limits } = config;
+  const { secureContext } = await upstreamTrust({ ca: config.upstream.ca, minVersion: config.upstream.min_tls });
+  const head = { size: limits.head_size, count: limits.header_count };
+  const dialSettings: Omit<DialSettings, 'sessions'> = {
+    secureContext,
+    headLimits: head,
+    connectTimeout: timeouts.connect,
+    tlsTimeout: timeouts.tls_handshake,
+    timeouts: { responseHead: timeouts.response_head, idle: timeouts.idle },
+  };
+  const credentials = compileCredentials(config, lasting);
+  return new Runtime({
+    policy: compilePolicy(config.policy),
+    bindings: compileBindings(config, credentials),
+    callers: compileCallers(config, lasting.runs),
+    throttle: lasting.throttle,
+    credentials,
+    pool: new OriginPool({ perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive }, dialSettings),
+    // Tunnels are dialed without TLS of ours, so there are no sessions to keep.
+    dialSettings: { ...dialSettings, sessions: new LRUCache<string, Buffer>({ max: TUNNEL_SESSIONS }) },
+    leaves: lasting.leaves,
+    recorder: lasting.recorder,
+    timeouts: { head: timeouts.head, idle: timeouts.idle, keepAlive: timeouts.keep_alive, tlsHandshake: timeouts.tls_handshake, total: timeouts.total ?? 0 },
+    limits: { head, tunnels: limits.tunnels, normalizedBody: limits.normalized_body },
+    tunnels: lasting.tunnels,
+  });
+}
+
+function compileCredentials(config: GatewayConfig, lasting: Lasting): Map<string, Credential> {
+  const credentials = new Map<string, Credential>();
+  for (const [name, { source }] of Object.entries(config.credentials)) {
+    credentials.set(name, new Credential({ name, source: makeSource(source), onFailure: lasting.onCredentialFailure }));
+  }
+  return credentials;
+}
+
+/** The source that a configuration describes. */
+export function makeSource(config: SourceConfig): Source {
+  switch (config.type) {
+    case 'env':
+      return envSource({ var: config.var });
+    case 'file':
+      return fileSource({ path: config.path });
+    case 'static':
+      return staticSource({ value: config.value });
+    default:
+      return processSource({ command: config.command, timeoutMs: config.timeout, ttlMs: config.ttl });
+  }
+}
+
+function compileBindings(config: GatewayConfig, credentials: ReadonlyMap<string, Credential>): BindingTable {
+  const table = new BindingTable();
+  for (const [name, { bind }] of Object.entries(config.credentials)) {
+    const credential = credentials.get(name) as Credential;
+    for (const binding of bind) {
+      const compiled = new Binding({
+        credential,
+        methods: binding.methods ?? null,
+        paths: binding.paths ?? null,
+        placements: binding.place.map(makePlacement),
+        plaintext: binding.plaintext,
+      });
+      for (const host of binding.hosts) table.add(parseHostPattern(host), compiled);
+    }
+  }
+  return table;
+}
+
+function makePlacement(config: BindingConfig['place'][number]): Placement {
+  if ('header' in config) return headerPlacement(config.header, config.format);
+  return 'basic' in config ? basicPlacement(config.basic.username) : queryPlacement(config.query);
+}
+
+function compileCallers(config: GatewayConfig, runs: CallerRegistry): CallerRegistry {
+  const callers = new CallerRegistry(runs);
+  for (const [name, caller] of Object.entries(config.callers)) {
+    const credentials = caller.credentials === 'all' ? 'all' : new Set(caller.credentials);
+    if ('token' in caller) callers.add({ name, kind: 'token', credentials } satisfies Caller, digestToken(caller.token.reveal()));
+    else callers.loopback = { name, kind: 'loopback', credentials };
+  }
+  return callers;
+}

@@ -1,0 +1,158 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { readDocument } from './document.js';
+import { locate, plainValue, type Tree } from './document-tree.js';
+import { type Complaint, complaintsOf } from './issues.js';
+import { isShowable } from './known-keys.js';
+import { ConfigError, type Problem, type ProblemMaker, problemMaker } from './problems.js';
+import { configSchema, type GatewayConfig, type ValueContext } from './schema.js';
+
+export { ConfigError, formatProblems, type Problem } from './problems.js';
+
+/** A valid configuration, resolved and ready to use. */
+export interface LoadedConfig {
+  /** Absolute path of the file. */
+  readonly path: string;
+  readonly gateway: GatewayConfig;
+  /** Absolute paths of the files, this one first, whose change should trigger a reload. */
+  readonly files: readonly string[];
+  /** What is allowed but doubtful. */
+  readonly warnings: readonly Problem[];
+}
+
+/** The environment that variables are looked up in. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** No configuration of a person is as large as this: 1 MiB. */
+const LARGEST_FILE = 1_048_576;
+/** A value in a file of its own is a token or a password. */
+const LARGEST_VALUE = 65_536;
+const MOST_PROBLEMS = 100;
+
+/**
+ * Reads, checks and resolves a configuration file. Throws a `ConfigError`: `config_not_found` when the file cannot be read,
+ * `config_invalid` with all problems otherwise.
+ */
+export async function loadConfig(path: string, env: Environment = process.env): Promise<LoadedConfig> {
+  const absolute = resolve(path);
+  let content: { bytes: Buffer; mode: number };
+  try {
+    content = await readBounded(absolute);
+  } catch (cause) {
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+    throw new ConfigError('config_not_found', absolute, [], reason);
+  }
+  if (content.bytes.length > LARGEST_FILE) throw wholeFile(absolute, 'the file is larger than 1 MiB');
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(content.bytes);
+  } catch {
+    throw wholeFile(absolute, 'the file is not UTF-8');
+  }
+  const parsed = parse(text, absolute, env);
+  // Windows has no such bits: there the mode says 0666 for every file.
+  const exposed = process.platform !== 'win32' && (content.mode & 0o004) !== 0;
+  return { ...parsed.config, warnings: exposed ? literalSecrets(parsed.tree, parsed.maker) : [] };
+}
+
+/** As `loadConfig`, for the text of a file: `path` says where it stands, and relative paths start at its directory. Has no warnings. */
+export function parseConfig(text: string, { path, env = process.env }: { path: string; env?: Environment }): LoadedConfig {
+  const absolute = resolve(path);
+  if (Buffer.byteLength(text) > LARGEST_FILE) throw wholeFile(absolute, 'the file is larger than 1 MiB');
+  return parse(text, absolute, env).config;
+}
+
+function parse(text: string, path: string, env: Environment): { config: LoadedConfig; tree: Tree; maker: ProblemMaker } {
+  const lookup = (name: string): string | undefined => (Object.hasOwn(env, name) ? env[name] : undefined);
+  const { tree, findings, hidden } = readDocument(text, lookup, isShowable);
+  const maker = problemMaker(path, text, hidden);
+  const complaints: Complaint[] = findings.map(({ span, path: at, message }) => ({
+    span,
+    key: tree === null ? '' : locate(tree, at).shown,
+    message,
+  }));
+  if (tree === null) {
+    if (complaints.length === 0)
+      complaints.push({ span: { start: 0, end: 1 }, key: '', message: 'the file is empty; it needs at least gateway.listeners' });
+    throw invalid(path, complaints, maker);
+  }
+  const files = new Set([path]);
+  const result = configSchema(valueContext(path, env, lookup, files)).safeParse(plainValue(tree));
+  if (!result.success) {
+    // What a value should have been is no use to know while a variable in it is missing.
+    const unresolved = new Set(complaints.map(({ key }) => key));
+    complaints.push(...complaintsOf(result.error.issues, tree).filter(({ key }) => !unresolved.has(key)));
+  }
+  if (!result.success || complaints.length > 0) throw invalid(path, complaints, maker);
+  return { config: { path, gateway: result.data.gateway, files: [...files], warnings: [] }, tree, maker };
+}
+
+function valueContext(path: string, env: Environment, variable: ValueContext['variable'], files: Set<string>): ValueContext {
+  return {
+    variable,
+    absolute: (written) => (/^~($|\/)/.test(written) ? join(env.HOME || homedir(), written.slice(1)) : resolve(dirname(path), written)),
+    read(file) {
+      // Also when it cannot be read: that it appears is a change.
+      files.add(file);
+      const bytes = readFileSync(file);
+      if (bytes.length > LARGEST_VALUE) throw Object.assign(new Error('too large'), { code: 'larger than 64 KiB' });
+      return bytes.toString('utf8').replace(/\r?\n$/, '');
+    },
+    requireReadable(file) {
+      files.add(file);
+      accessSync(file, constants.R_OK);
+    },
+  };
+}
+
+/** The first bytes of a file up to one more than is allowed, whatever kind of file it is. */
+async function readBounded(path: string): Promise<{ bytes: Buffer; mode: number }> {
+  const handle: FileHandle = await open(path, 'r');
+  try {
+    const { mode } = await handle.stat();
+    const buffer = Buffer.alloc(LARGEST_FILE + 1);
+    let length = 0;
+    while (length < buffer.length) {
+      const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null);
+      if (bytesRead === 0) break;
+      length += bytesRead;
+    }
+    return { bytes: buffer.subarray(0, length), mode };
+  } finally {
+    await handle.close();
+  }
+}
+
+function literalSecrets(tree: Tree, maker: ProblemMaker): Problem[] {
+  const gateway = locate(tree, ['gateway']).node;
+  const names = (section: string): string[] => {
+    const node = gateway === null ? null : locate(gateway, [section]).node;
+    return node?.kind === 'map' ? [...node.entries.keys()] : [];
+  };
+  const places = [
+    ...names('credentials').map((name) => ['gateway', 'credentials', name, 'source', 'value']),
+    ...names('callers').map((name) => ['gateway', 'callers', name, 'token']),
+  ];
+  return places.flatMap((place) => {
+    const { node, anchor, shown } = locate(tree, place);
+    if (node?.kind !== 'scalar' || !node.literal) return [];
+    return [
+      maker.at(anchor, shown, 'a secret stands in a file that everybody on this machine can read; chmod 600 the file, or move the secret out of it'),
+    ];
+  });
+}
+
+function invalid(path: string, complaints: readonly Complaint[], maker: ProblemMaker): ConfigError {
+  const ordered = [...complaints].sort((left, right) => left.span.start - right.span.start).slice(0, MOST_PROBLEMS);
+  return new ConfigError(
+    'config_invalid',
+    path,
+    ordered.map(({ span, key, message }) => maker.at(span, key, message)),
+  );
+}
+
+function wholeFile(path: string, message: string): ConfigError {
+  return new ConfigError('config_invalid', path, [{ file: path, line: 1, column: 1, key: '', message, excerpt: null }]);
+}

@@ -1,0 +1,114 @@
+import { z } from 'zod';
+import { parseRule } from '../policy/rules.js';
+import { limitsSchema, timeoutsSchema } from './schema/bounds.js';
+import { callersSchema } from './schema/callers.js';
+import { credentialsSchema } from './schema/credentials.js';
+import { listenersSchema } from './schema/listeners.js';
+import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
+import { checkAcrossSections } from './section-checks.js';
+
+export type { ValueContext } from './schema/values.js';
+
+const LONGEST_LEAF_LIFETIME = 30 * 86_400_000;
+
+/**
+ * The schema of a whole configuration file: the source of the types, the validation, the JSON Schema and the reference page. Unknown keys
+ * are errors everywhere. The keys of what comes out are those of the file; durations are milliseconds, sizes bytes, paths absolute.
+ */
+export function configSchema(context: ValueContext) {
+  return z.strictObject({ gateway: gatewaySchema(context) });
+}
+
+/** The gateway's section of a valid configuration. Secrets are held in `Secret`; `null` means `off`. */
+export type GatewayConfig = z.output<ReturnType<typeof configSchema>>['gateway'];
+
+type CredentialConfig = GatewayConfig['credentials'][string];
+
+/** Where a credential comes from, told apart by `type`. */
+export type SourceConfig = CredentialConfig['source'];
+
+/** One binding of a credential. */
+export type BindingConfig = CredentialConfig['bind'][number];
+
+function gatewaySchema(context: ValueContext) {
+  return z
+    .strictObject({
+      listeners: listenersSchema(context),
+      authority: authoritySchema(context),
+      policy: policySchema(),
+      credentials: credentialsSchema(context),
+      callers: callersSchema(context),
+      upstream: upstreamSchema(context),
+      timeouts: timeoutsSchema(),
+      limits: limitsSchema(),
+      sanitize: sanitizeSchema(),
+      log: logSchema(context),
+      shutdown: shutdownSchema(),
+    })
+    .superRefine(checkAcrossSections, { when: () => true })
+    .describe('The data plane.');
+}
+
+function authoritySchema(context: ValueContext) {
+  return z
+    .strictObject({
+      dir: path(context).prefault('~/.sallyport/ca').describe('Directory of the certificate authority; made on first start.'),
+      leaf_lifetime: duration(LONGEST_LEAF_LIFETIME).prefault('7d').describe('Lifetime of the certificates made for intercepted hosts.'),
+      leaf_cache: integer(1, 1_000_000).prefault(1_024).describe('How many of these certificates are kept in memory.'),
+    })
+    .prefault({})
+    .describe('The certificate authority that intercepted connections are signed by.');
+}
+
+function policySchema() {
+  return z
+    .strictObject({
+      mode: oneOf(['strict', 'permissive', 'observe'])
+        .prefault('strict')
+        .describe(
+          'What happens where no rule decides: `strict` denies, `permissive` allows. `observe` lets everything out and records what strict would deny.',
+        ),
+      rules: z
+        .array(parsedText('a policy rule', parseRule))
+        .prefault([])
+        .describe('`allow|deny|passthrough HOST[:PORT] [METHODS] [PATH] [to CIDR,…]`, one an item.'),
+    })
+    .prefault({})
+    .describe('Which requests may go out.');
+}
+
+function upstreamSchema(context: ValueContext) {
+  return z
+    .strictObject({
+      ca: z.array(readableFile(context)).prefault([]).describe('PEM files of authorities trusted in addition to those of the system.'),
+      min_tls: oneOf(['TLSv1.2', 'TLSv1.3']).prefault('TLSv1.2').describe('The oldest TLS version spoken with upstreams.'),
+    })
+    .prefault({})
+    .describe('How upstreams are verified.');
+}
+
+function sanitizeSchema() {
+  return z
+    .strictObject({
+      sensitive_headers: z.array(headerName()).prefault([]).describe('Header fields removed from responses, in addition to the built-in set.'),
+    })
+    .prefault({})
+    .describe('What is taken out of responses.');
+}
+
+function logSchema(context: ValueContext) {
+  return z
+    .strictObject({
+      level: oneOf(['debug', 'info', 'warn', 'error', 'silent']).prefault('info').describe('The least important lines that are written.'),
+      file: path(context).optional().describe('File that log lines are appended to; standard output when left out.'),
+    })
+    .prefault({})
+    .describe('The log.');
+}
+
+function shutdownSchema() {
+  return z
+    .strictObject({ drain: duration().prefault('30s').describe('How long requests in flight may take to finish.') })
+    .prefault({})
+    .describe('What happens on SIGTERM.');
+}

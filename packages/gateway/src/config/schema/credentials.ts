@@ -1,0 +1,80 @@
+import { z } from 'zod';
+import { parseHostPattern } from '../../policy/host-pattern.js';
+import { compilePathRule } from '../../policy/path-rule.js';
+import { placementsSchema } from './placements.js';
+import { duration, flag, name, parsedText, path, secretValue, text, type ValueContext } from './values.js';
+
+/** The credentials by name: where each comes from, and the bindings that say where it may go. */
+export function credentialsSchema(context: ValueContext) {
+  return z
+    .record(
+      name,
+      z.strictObject({
+        source: sourceSchema(context),
+        bind: z
+          .array(bindingSchema(context))
+          .min(1, 'expected at least one binding')
+          .describe('Which requests get the credential, and where in them it goes.'),
+      }),
+    )
+    .prefault({})
+    .describe('The credentials, by name.');
+}
+
+function sourceSchema(context: ValueContext) {
+  return z
+    .discriminatedUnion('type', [
+      z.strictObject({
+        type: z.literal('env').describe('An environment variable of the gateway.'),
+        var: text('the name of an environment variable').describe('Name of the environment variable.'),
+      }),
+      z.strictObject({
+        type: z.literal('file').describe('A file, read again when it changes.'),
+        path: path(context).describe('Path of the file.'),
+      }),
+      z.strictObject({
+        type: z.literal('static').describe('A value given here.'),
+        value: secretValue(context, 'the credential', (secret) => (secret === '' ? 'the credential is empty' : null)).describe(
+          'The credential itself.',
+        ),
+      }),
+      z.strictObject({
+        type: z.literal('process').describe('The output of a command.'),
+        command: z
+          .array(z.string({ error: 'expected text' }).refine((argument) => !argument.includes('\0'), 'holds a NUL character'))
+          .min(1, 'expected at least the name of a program')
+          .refine((command) => command[0] !== '', 'the name of the program is empty')
+          .transform(([program = '', ...rest]) => [programOf(program, context), ...rest])
+          .describe('Program and arguments; no shell is involved.'),
+        timeout: duration().prefault('10s').describe('How long the command may take.'),
+        ttl: duration().prefault('5m').describe('How long its output is used when it names no expiration itself.'),
+      }),
+    ])
+    .describe('Where the credential comes from.');
+}
+
+function bindingSchema(context: ValueContext) {
+  return z.strictObject({
+    hosts: z
+      .array(parsedText('a host pattern', parseHostPattern))
+      .min(1, 'expected at least one host')
+      .describe('Hosts that may receive the credential; the same patterns as in policy rules.'),
+    methods: z
+      .array(z.string({ error: 'expected a method such as GET' }).regex(/^[A-Z][A-Z0-9_-]*$/, 'expected a method in capital letters, such as GET'))
+      .min(1, 'expected at least one method; leave methods out for all')
+      .optional()
+      .describe('Methods that get the credential; all when left out.'),
+    paths: z
+      .array(parsedText('a path pattern', compilePathRule))
+      .min(1, 'expected at least one path pattern; leave paths out for all')
+      .optional()
+      .describe('Path patterns that get the credential; all when left out.'),
+    place: placementsSchema(context),
+    plaintext: flag().prefault(false).describe('Whether the credential may also be sent over http://.'),
+  });
+}
+
+/** A program written as a path is a path like any other; a bare name is looked up in PATH. */
+function programOf(program: string, context: ValueContext): string {
+  return /^(~|\.|\.\.)\//.test(program) ? context.absolute(program) : program;
+}

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { nearestKeys, suggestion } from './nearest-key.js';
+import type { CallerConfig } from './schema/callers.js';
+
+type Path = readonly PropertyKey[];
+
+interface Listener {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface Sections {
+  readonly listeners: { readonly [Kind in 'forward' | 'sidecar' | 'ops']?: Listener | undefined };
+  readonly credentials: Readonly<Record<string, unknown>>;
+  readonly callers: Readonly<Record<string, CallerConfig>>;
+}
+
+interface Context {
+  readonly issues: readonly { readonly code?: string | undefined; readonly path?: Path | undefined }[];
+  addIssue(issue: { code: 'custom'; path: PropertyKey[]; message: string }): void;
+}
+
+/**
+ * What no section can see by itself: credential names that callers use, tokens used twice, listeners on one address, listeners beyond
+ * loopback that nobody needs a token for. It runs even when a section has problems of its own, and then looks only at the sound parts.
+ */
+export function checkAcrossSections(sections: Sections, context: Context): void {
+  const broken = context.issues.filter((issue) => issue.code !== 'unrecognized_keys').map((issue) => issue.path ?? []);
+  if (broken.some((path) => path.length === 0)) return;
+  // Sound: neither the place itself, nor what it is in, nor (with `deep`) anything in it has a problem.
+  const sound = (path: Path, deep: boolean): boolean => !broken.some((at) => startsWith(path, at) || (deep && startsWith(at, path)));
+
+  if (sound(['listeners'], false)) {
+    const listeners = Object.entries(sections.listeners).filter(([kind]) => sound(['listeners', kind], true)) as [string, Listener][];
+    checkListeners(listeners, context);
+    if (sound(['callers'], true)) checkExposure(listeners, Object.values(sections.callers), context);
+    if (sound(['listeners'], true) && sections.listeners.forward === undefined && sections.listeners.sidecar === undefined) {
+      context.addIssue({ code: 'custom', path: ['listeners'], message: 'expected at least one of forward and sidecar' });
+    }
+  }
+  if (sound(['callers'], false)) {
+    const callers = Object.entries(sections.callers).filter(([name]) => sound(['callers', name], true));
+    checkCallers(callers, context);
+    if (sound(['credentials'], false)) checkCredentialNames(callers, Object.keys(sections.credentials), context);
+  }
+}
+
+function checkListeners(listeners: readonly [string, Listener][], context: Context): void {
+  listeners.forEach(([kind, listener], index) => {
+    const other = listeners
+      .slice(0, index)
+      .find(([, earlier]) => earlier.port !== 0 && earlier.port === listener.port && overlap(earlier.host, listener.host));
+    if (other !== undefined)
+      context.addIssue({ code: 'custom', path: ['listeners', kind, 'port'], message: `the listener ${other[0]} has this address already` });
+  });
+}
+
+function checkExposure(listeners: readonly [string, Listener][], callers: readonly CallerConfig[], context: Context): void {
+  if (callers.some((caller) => 'token' in caller)) return;
+  for (const [kind, { host }] of listeners) {
+    if (kind !== 'ops' && !isLoopback(host)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['listeners', kind, 'host'],
+        message: 'others can reach this address, and no caller has a token; add one under gateway.callers, or listen on 127.0.0.1',
+      });
+    }
+  }
+}
+
+function checkCallers(callers: readonly [string, CallerConfig][], context: Context): void {
+  const holders = new Map<string, string>();
+  let loopback: string | null = null;
+  for (const [name, caller] of callers) {
+    if ('loopback' in caller) {
+      if (loopback !== null)
+        context.addIssue({ code: 'custom', path: ['callers', name, 'loopback'], message: `the caller ${loopback} is the loopback caller already` });
+      loopback ??= name;
+      continue;
+    }
+    const digest = createHash('sha256').update(caller.token.reveal()).digest('hex');
+    const holder = holders.get(digest);
+    if (holder !== undefined)
+      context.addIssue({ code: 'custom', path: ['callers', name, 'token'], message: `the caller ${holder} has the same token` });
+    else holders.set(digest, name);
+  }
+}
+
+function checkCredentialNames(callers: readonly [string, CallerConfig][], known: readonly string[], context: Context): void {
+  for (const [name, { credentials }] of callers) {
+    if (credentials === 'all') continue;
+    credentials.forEach((credential, index) => {
+      if (known.includes(credential)) return;
+      const hint = suggestion(nearestKeys(credential, known));
+      context.addIssue({ code: 'custom', path: ['callers', name, 'credentials', index], message: `there is no credential of this name${hint}` });
+    });
+  }
+}
+
+function overlap(left: string, right: string): boolean {
+  if (isWildcard(left) || isWildcard(right)) return true;
+  if (left.toLowerCase() === right.toLowerCase()) return true;
+  const named = [left, right].map((host) => host.toLowerCase() === 'localhost');
+  return named.some(Boolean) && ['127.0.0.1', '::1', 'localhost'].some((host) => host === (named[0] ? right : left).toLowerCase());
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+function isLoopback(host: string): boolean {
+  return host === '::1' || host.toLowerCase() === 'localhost' || /^127(\.[0-9]+){3}$/.test(host);
+}
+
+function startsWith(path: Path, prefix: Path): boolean {
+  return prefix.length <= path.length && prefix.every((segment, index) => segment === path[index]);
+}

@@ -1,0 +1,98 @@
+import type { Socket } from 'node:net';
+import { asSallyportError, SallyportError } from '@sallyport/sdk';
+import { Exchange } from '../exchange.js';
+import { type Identity, identify, stillHolds } from '../pipeline/identify.js';
+import { Passage } from '../pipeline/passage.js';
+import { refuse, run } from '../pipeline/pipeline.js';
+import { pathForms } from '../policy/path-forms.js';
+import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
+import { checkContextData } from './context-data.js';
+import { chosenCredential, noteUpgrade, setTarget } from './forward.js';
+import type { Served } from './listener.js';
+import { requestIdFrom } from './request-id.js';
+import type { SidecarDoor } from './sidecar-door.js';
+import { parseTargetUrl, type TargetUrl } from './target-url.js';
+
+/** The sidecar on one client connection: `/proxy`, with the target in a header. The query of `/proxy` itself means nothing and goes nowhere. */
+export class SidecarConnection implements RequestHandler {
+  readonly #served: Served<SidecarDoor>;
+  readonly #address: string;
+  #token: string | null = null;
+  #identity: Identity | null = null;
+  #targetText = '';
+  #target: TargetUrl | null = null;
+
+  constructor(served: Served<SidecarDoor>, socket: Socket) {
+    this.#served = served;
+    this.#address = socket.remoteAddress ?? '';
+  }
+
+  onRequest(connection: ServerConnection): void {
+    const passage = this.#passage(connection);
+    passage.exchange.method = connection.head.method;
+    try {
+      this.#request(passage);
+    } catch (error) {
+      refuse(passage, asSallyportError(error));
+    }
+  }
+
+  onRefusedHead(connection: ServerConnection, error: SallyportError): void {
+    refuse(this.#passage(connection), error);
+  }
+
+  onClosed(connection: ServerConnection): void {
+    this.#served.closed(connection);
+  }
+
+  #passage(connection: ServerConnection): Passage {
+    const { runtime, door } = this.#served.current;
+    runtime.enter();
+    const exchange = new Exchange('sidecar', this.#address);
+    exchange.requestId = requestIdFrom(connection.head.value(door.traceField));
+    return new Passage(exchange, connection, door, runtime);
+  }
+
+  #request(passage: Passage): void {
+    const { exchange, client } = passage;
+    const { door } = this.#served.current;
+    const { head } = client;
+    const path = head.target;
+    if (path !== '/proxy' && !path.startsWith('/proxy?')) {
+      const code = path.startsWith('/') ? 'not_found' : 'request_target_unsupported';
+      throw new SallyportError(code, { detail: 'the sidecar answers at /proxy; the target goes into a header' });
+    }
+    const identity = this.#identify(passage);
+    exchange.caller = identity.caller;
+    const text = head.value(door.targetField);
+    if (text === null || text === '') throw new SallyportError('target_missing');
+    const target = this.#parse(text);
+    setTarget(exchange, target);
+    if (target.scheme === 'http' && !door.insecureTargets) throw new SallyportError('insecure_target');
+    checkContextData(head.value(door.contextField));
+    noteUpgrade(exchange, client);
+    run(passage, chosenCredential(client));
+  }
+
+  #parse(text: string): TargetUrl {
+    if (this.#target !== null && text === this.#targetText) return this.#target;
+    const target = parseTargetUrl(text, true);
+    if (pathForms(target.path) === null) throw new SallyportError('target_path_ambiguous');
+    this.#targetText = text;
+    this.#target = target;
+    return target;
+  }
+
+  /** The token is looked up once for a connection, and again whenever it or the configuration changes. */
+  #identify({ client, runtime }: Passage): Identity {
+    const { door } = this.#served.current;
+    const token = client.head.value(door.callerField);
+    if (this.#identity !== null && token === this.#token && stillHolds(this.#identity, runtime.callers) === this.#identity.caller) return this.#identity;
+    const bare = token?.replace(/^Bearer +/i, '') ?? null;
+    const identity = identify(bare, this.#address, runtime.callers, runtime.throttle);
+    if (identity instanceof SallyportError) throw identity;
+    this.#identity = identity;
+    this.#token = token;
+    return identity;
+  }
+}

@@ -1,0 +1,275 @@
+import { readFile } from 'node:fs/promises';
+import { SallyportError } from '@sallyport/sdk';
+import { compile, type Lasting } from './compile.js';
+import type { GatewayConfig } from './config/schema.js';
+import { forwardDoor, forwardListener, sidecarDoor, sidecarListener } from './doors/doors.js';
+import type { ForwardDoor } from './doors/forward-door.js';
+import type { Listener, ListenerOptions } from './doors/listener.js';
+import { createOpsServer, type OpsServer } from './doors/ops/ops-server.js';
+import type { ReadinessReport } from './doors/ops/readiness.js';
+import type { SidecarDoor } from './doors/sidecar-door.js';
+import { CallerRegistry } from './pipeline/callers.js';
+import type { Runtime } from './pipeline/runtime.js';
+import { FailureThrottle } from './pipeline/throttle.js';
+import { createEventLog, type EventLog } from './record/event-log.js';
+import type { Logger } from './record/logger.js';
+import { createMetrics, type Metrics } from './record/metrics.js';
+import { createRecorder } from './record/recorder.js';
+import type { Exchange } from './exchange.js';
+import { type Authority, openAuthority } from './tls/authority.js';
+import { LeafContexts } from './tls/leaf-contexts.js';
+import type { Tunnel } from './wire/tunnel.js';
+
+/** How a gateway is started, beyond its configuration. */
+export interface GatewayOptions {
+  readonly version: string;
+  /** Hears of every finished exchange, after it was recorded. Must not change it, and must not throw. */
+  readonly onExchange?: (exchange: Exchange) => void;
+}
+
+/** Where the doors of a running gateway are; null for one that is not configured. */
+export interface Ports {
+  readonly forward: number | null;
+  readonly sidecar: number | null;
+  readonly ops: number | null;
+}
+
+interface Open<D extends ForwardDoor | SidecarDoor> {
+  readonly key: string;
+  readonly listener: Listener<D>;
+  readonly port: number;
+}
+
+const QUEUED_EVENTS = 65_536;
+const DRAIN_POLL = 50;
+
+/**
+ * A running gateway: its doors, and the configuration they serve at the moment. Made by `startGateway`.
+ */
+export class Gateway {
+  readonly authority: Authority;
+  readonly log: EventLog;
+  /** Callers that are registered at run time: what `sallyport run` hands out. */
+  readonly runs: CallerRegistry;
+  readonly #lasting: Lasting;
+  readonly #metrics: Metrics;
+  readonly #version: string;
+  #config: GatewayConfig;
+  #runtime: Runtime;
+  #forward: Open<ForwardDoor> | null = null;
+  #sidecar: Open<SidecarDoor> | null = null;
+  #ops: { readonly key: string; readonly server: OpsServer; readonly port: number } | null = null;
+  #state: ReadinessReport['state'] = 'starting';
+  #lastReloadFailure: string | null = null;
+
+  constructor(parts: { config: GatewayConfig; runtime: Runtime; lasting: Lasting; authority: Authority; log: EventLog; metrics: Metrics; version: string }) {
+    this.#config = parts.config;
+    this.#runtime = parts.runtime;
+    this.#lasting = parts.lasting;
+    this.runs = parts.lasting.runs;
+    this.authority = parts.authority;
+    this.log = parts.log;
+    this.#metrics = parts.metrics;
+    this.#version = parts.version;
+    this.#watch();
+  }
+
+  get logger(): Logger {
+    return this.log.logger;
+  }
+
+  get ports(): Ports {
+    return { forward: this.#forward?.port ?? null, sidecar: this.#sidecar?.port ?? null, ops: this.#ops?.port ?? null };
+  }
+
+  /** Opens every configured listener. When one cannot be opened, none stays open. */
+  async open(): Promise<void> {
+    try {
+      await this.#openListeners(this.#config, this.#runtime);
+    } catch (error) {
+      this.#destroyListeners();
+      throw error;
+    }
+    this.#state = 'ready';
+  }
+
+  /**
+   * Applies another valid configuration. Listeners that did not move stay open, with their connections; requests that are under way end under the
+   * configuration they began with. On an error everything stays as it was.
+   */
+  async reload(config: GatewayConfig): Promise<void> {
+    try {
+      refuseFixed(this.#config, config);
+      const runtime = await compile(config, this.#lasting);
+      try {
+        await this.#openListeners(config, runtime);
+      } catch (error) {
+        runtime.retire();
+        throw error;
+      }
+      const before = this.#runtime;
+      this.#config = config;
+      this.#runtime = runtime;
+      before.retire();
+      this.#metrics.setCredentials(Object.keys(config.credentials));
+      this.#metrics.configReloaded('applied');
+      this.#lastReloadFailure = null;
+    } catch (error) {
+      this.noteRejectedReload(error instanceof Error ? error.message : String(error));
+      throw error;
+    }
+  }
+
+  /** A changed configuration that is not valid and was not applied: the old one goes on, and readiness says so. */
+  noteRejectedReload(sentence: string): void {
+    this.#metrics.configReloaded('rejected');
+    this.#lastReloadFailure = sentence;
+  }
+
+  /** Stops accepting, waits for what is in flight, at most as long as the configuration allows, then closes. An abort closes at once. */
+  async stop(signal?: AbortSignal): Promise<void> {
+    this.#state = 'draining';
+    this.#forward?.listener.drain();
+    this.#sidecar?.listener.drain();
+    const end = performance.now() + this.#config.shutdown.drain;
+    while (this.#busy() && performance.now() < end && signal?.aborted !== true) await pause(DRAIN_POLL, signal);
+    this.#destroyListeners();
+    for (const tunnel of this.#lasting.tunnels) tunnel.destroy();
+    this.#runtime.retire();
+    await this.#ops?.server.close();
+    await this.log.close(signal);
+  }
+
+  #busy(): boolean {
+    return (this.#forward?.listener.connections ?? 0) + (this.#sidecar?.listener.connections ?? 0) + this.#lasting.tunnels.size > 0;
+  }
+
+  #destroyListeners(): void {
+    this.#forward?.listener.destroy();
+    this.#sidecar?.listener.destroy();
+  }
+
+  async #openListeners(config: GatewayConfig, runtime: Runtime): Promise<void> {
+    const forward = await this.#place(this.#forward, config.listeners.forward, config, (options) => forwardListener(options, { runtime, door: forwardDoor(config) }));
+    const door = sidecarDoor(config);
+    const sidecar =
+      door === null ? null : await this.#place(this.#sidecar, config.listeners.sidecar, config, (options) => sidecarListener(options, { runtime, door }));
+    await this.#placeOps(config);
+    // Only now that nothing can fail any more do the doors change over.
+    if (this.#forward !== null && this.#forward !== forward) this.#forward.listener.drain();
+    if (this.#sidecar !== null && this.#sidecar !== sidecar) this.#sidecar.listener.drain();
+    if (forward !== null) forward.listener.current = { runtime, door: forwardDoor(config) };
+    if (sidecar !== null && door !== null) sidecar.listener.current = { runtime, door };
+    this.#forward = forward;
+    this.#sidecar = sidecar;
+  }
+
+  /** The open listener when its place did not change, otherwise a new one. */
+  async #place<D extends ForwardDoor | SidecarDoor>(
+    open: Open<D> | null,
+    wanted: { host: string; port: number; tls?: { cert: string; key: string } | undefined } | undefined,
+    config: GatewayConfig,
+    make: (options: ListenerOptions) => Listener<D>,
+  ): Promise<Open<D> | null> {
+    if (wanted === undefined) return null;
+    const tls = wanted.tls === undefined ? null : await readPair(wanted.tls);
+    const key = JSON.stringify([wanted.host, wanted.port, tls, config.limits.connections, config.timeouts.tls_handshake]);
+    if (open !== null && open.key === key) return open;
+    const listener = make({ host: wanted.host, port: wanted.port, tls, maxConnections: config.limits.connections });
+    return { key, listener, port: await listener.listen() };
+  }
+
+  async #placeOps({ listeners: { ops } }: GatewayConfig): Promise<void> {
+    const key = ops === undefined ? '' : JSON.stringify([ops.host, ops.port]);
+    if (this.#ops !== null && this.#ops.key === key) return;
+    const before = this.#ops;
+    if (ops === undefined) this.#ops = null;
+    else {
+      const server = createOpsServer({ metrics: this.#metrics, version: this.#version, readiness: () => this.#readiness() });
+      this.#ops = { key, server, port: await server.listen(ops.host, ops.port) };
+    }
+    await before?.server.close();
+  }
+
+  #readiness(): ReadinessReport {
+    // A rejected reload is for the log and the metrics: the gateway works, and a balancer has no better one to turn to.
+    return { state: this.#state, failing: [] };
+  }
+
+  /** Why the last reload was not applied; null when it was, or when there was none. */
+  get lastReloadFailure(): string | null {
+    return this.#lastReloadFailure;
+  }
+
+  #watch(): void {
+    const metrics = this.#metrics;
+    metrics.setCredentials(Object.keys(this.#config.credentials));
+    metrics.watch('sallyport_client_connections', { door: 'forward' }, () => this.#forward?.listener.connections ?? 0);
+    metrics.watch('sallyport_client_connections', { door: 'sidecar' }, () => this.#sidecar?.listener.connections ?? 0);
+    metrics.watch('sallyport_active_exchanges', { door: 'forward' }, () => this.#forward?.listener.busy ?? 0);
+    metrics.watch('sallyport_active_exchanges', { door: 'sidecar' }, () => this.#sidecar?.listener.busy ?? 0);
+    metrics.watch('sallyport_upstream_connections', { state: 'idle' }, () => this.#runtime.pool.idleCount);
+    metrics.watch('sallyport_upstream_connections', { state: 'active' }, () => this.#runtime.pool.openCount - this.#runtime.pool.idleCount);
+    metrics.watch('sallyport_tunnels', {}, () => this.#lasting.tunnels.size);
+    metrics.watch('sallyport_events_dropped_total', {}, () => this.log.dropped);
+  }
+}
+
+/** Starts a gateway: opens or makes the authority, compiles the configuration, and opens the listeners. Errors: as its parts, each with its own code. */
+export async function startGateway(config: GatewayConfig, options: GatewayOptions): Promise<Gateway> {
+  const authority = await openAuthority({ dir: config.authority.dir, create: true });
+  const metrics = createMetrics({ version: options.version });
+  const { level, file } = config.log;
+  const log = createEventLog({ destination: file === undefined ? { fd: 1 } : { file }, level, maxQueue: QUEUED_EVENTS });
+  try {
+    const recorder = createRecorder({ log, metrics });
+    const { onExchange } = options;
+    const lasting: Lasting = {
+      leaves: new LeafContexts(authority, { max: config.authority.leaf_cache, lifetime: config.authority.leaf_lifetime }),
+      recorder:
+        onExchange === undefined
+          ? recorder
+          : {
+              record(exchange) {
+                recorder.record(exchange);
+                onExchange(exchange);
+              },
+            },
+      throttle: new FailureThrottle(),
+      tunnels: new Set<Tunnel>(),
+      runs: new CallerRegistry(),
+      onCredentialFailure: (error) => log.logger.warn({ code: error.code, hint: error.hint }, error.message),
+    };
+    const runtime = await compile(config, lasting);
+    const gateway = new Gateway({ config, runtime, lasting, authority, log, metrics, version: options.version });
+    await gateway.open();
+    return gateway;
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}
+
+/** What cannot change while the gateway runs: it would make certificates under another authority, or lose events on the way to another file. */
+function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {
+  if (JSON.stringify(before.authority) !== JSON.stringify(after.authority)) throw restartNeeded('gateway.authority');
+  if (JSON.stringify(before.log) !== JSON.stringify(after.log)) throw restartNeeded('gateway.log');
+}
+
+function restartNeeded(key: string): SallyportError {
+  return new SallyportError('config_invalid', { detail: `${key} changed, which takes a restart`, hint: 'Restart the gateway, or take the change back.' });
+}
+
+async function readPair(tls: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
+  return { cert: await readFile(tls.cert, 'utf8'), key: await readFile(tls.key, 'utf8') };
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal?.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    }, { once: true });
+  });
+}

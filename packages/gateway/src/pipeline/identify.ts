@@ -1,0 +1,59 @@
+import { SallyportError } from '@sallyport/sdk';
+import type { Caller } from '../exchange.js';
+import { type CallerRegistry, digestToken, type TokenDigest } from './callers.js';
+import type { FailureThrottle } from './throttle.js';
+
+/** Who is asking, as far as a connection knows already: looked up once, and believed for as long as the same bytes are presented. */
+export interface Identity {
+  readonly caller: Caller;
+  /** Null for the loopback caller. */
+  readonly digest: TokenDigest | null;
+}
+
+/** Takes the token out of a Proxy-Authorization value: the password of Basic with any user name, or Bearer (RFC 7617, RFC 6750). Null when there is none. */
+export function presentedToken(authorization: string): string | null {
+  const space = authorization.indexOf(' ');
+  if (space < 0) return null;
+  const scheme = authorization.slice(0, space).toLowerCase();
+  const rest = authorization.slice(space + 1).trim();
+  if (scheme === 'bearer') return rest === '' ? null : rest;
+  if (scheme !== 'basic') return null;
+  const pair = Buffer.from(rest, 'base64').toString('utf8');
+  const colon = pair.indexOf(':');
+  return colon < 0 || colon === pair.length - 1 ? null : pair.slice(colon + 1);
+}
+
+/**
+ * Finds out who is asking. A token that is presented must be known, also from a loopback address: a wrong token is never «nobody».
+ * Errors: `caller_required`, `caller_unknown`, `caller_throttled` with `retry_after` in seconds.
+ */
+export function identify(token: string | null, address: string, callers: CallerRegistry, throttle: FailureThrottle): Identity | SallyportError {
+  if (token === null) {
+    if (callers.loopback !== null && isLoopback(address)) return { caller: callers.loopback, digest: null };
+    return new SallyportError('caller_required');
+  }
+  const wait = throttle.retryAfter(address);
+  if (wait > 0 && !throttle.trusted(address)) return throttled(wait);
+  const digest = digestToken(token);
+  const caller = callers.find(digest);
+  if (caller === null) {
+    throttle.failed(address);
+    return wait > 0 ? throttled(wait) : new SallyportError('caller_unknown');
+  }
+  throttle.succeeded(address);
+  return { caller, digest };
+}
+
+/** Whether an identity from earlier on the same connection still holds: its token may have been taken out of the configuration, its run may be over. */
+export function stillHolds(identity: Identity, callers: CallerRegistry): Caller | null {
+  return identity.digest === null ? callers.loopback : callers.find(identity.digest);
+}
+
+/** True for 127.0.0.0/8 and ::1, IPv4-mapped ones included. The address comes from the socket, not from a message. */
+function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
+}
+
+function throttled(seconds: number): SallyportError {
+  return new SallyportError('caller_throttled', { members: { retry_after: seconds } });
+}

@@ -1,0 +1,23 @@
+import type { Material } from '@sallyport/credentials';
+import { setParameter } from '../placements/query.js';
+import type { Binding } from './bindings.js';
+import type { Passage } from './passage.js';
+
+/**
+ * Puts the material in its places: header lines that replace what the client sent under the same names, and query parameters.
+ * Remembers what was placed, so that it can be kept out of the response and of the record. Throws `credential_unusable`.
+ */
+export function inject(passage: Passage, binding: Binding, material: Material): void {
+  const { exchange } = passage;
+  const { head } = passage.client;
+  exchange.credential = binding.credential.name;
+  exchange.injectedHeaders = binding.fieldNames;
+  exchange.secrets = [material.secret, ...material.fields.values()];
+  passage.injectedFields = binding.fields;
+  for (const rendered of binding.render(material)) {
+    passage.injectedLines += rendered.lines;
+    passage.placedValues = passage.placedValues.length === 0 ? rendered.values : [...passage.placedValues, ...rendered.values];
+    if (rendered.parameter !== null) exchange.query = setParameter(exchange.query, rendered.parameter.name, rendered.parameter.value);
+  }
+  for (let i = 0; i < head.count; i++) if (binding.fields[head.id[i] as number] === 1) head.cut[i] = 1;
+}

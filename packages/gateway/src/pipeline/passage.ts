@@ -1,0 +1,64 @@
+import type { SallyportError } from '@sallyport/sdk';
+import type { Exchange } from '../exchange.js';
+import type { Network } from '../policy/network.js';
+import type { FieldSet } from '../wire/field-names.js';
+import type { ServerConnection } from '../wire/server-connection.js';
+import type { Binding } from './bindings.js';
+import type { Runtime } from './runtime.js';
+
+/** The answer that a door gives for a request that does not get through. */
+export interface Refusal {
+  readonly status: number;
+  /** Header lines beyond Content-Type and Content-Length, each with its CR LF. */
+  readonly lines: string;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** What the pipeline has to know of a door: which fields stay on its side, and how it words things. It holds no state of a request. */
+export interface Door {
+  /** Fields of the client that never go upstream. */
+  readonly controlFields: FieldSet;
+  /** Lower-case prefix of further such fields; null for none. */
+  readonly controlPrefix: string | null;
+  /** Fields of the upstream that never reach the client. */
+  readonly sensitiveFields: FieldSet;
+  /** Replaces the bodies of 4xx and 5xx answers of the upstream with a neutral one. */
+  readonly normalizesErrors: boolean;
+  refusal(exchange: Exchange, error: SallyportError): Refusal;
+  /** The body that stands in for that of an upstream's 4xx or 5xx. */
+  normalizedError(exchange: Exchange, status: number): { contentType: string; body: string };
+  /** Header lines that every request gets on its way out. */
+  requestLines(exchange: Exchange): string;
+  /** Header lines that every response gets. */
+  responseLines(exchange: Exchange): string;
+}
+
+/** One exchange on its way through the stages, with what they hand on to each other beyond the record in `exchange`. */
+export class Passage {
+  readonly exchange: Exchange;
+  readonly client: ServerConnection;
+  readonly door: Door;
+  /** The configuration that this exchange began under; a reload does not change it half way. */
+  readonly runtime: Runtime;
+
+  // admit
+  permits: readonly Network[] = NO_NETWORKS;
+  // select
+  binding: Binding | null = null;
+  // inject
+  injectedLines = '';
+  /** Values that may not come back, as they stand in the request; Latin-1. */
+  placedValues: readonly string[] = NO_VALUES;
+  injectedFields: FieldSet | null = null;
+
+  constructor(exchange: Exchange, client: ServerConnection, door: Door, runtime: Runtime) {
+    this.exchange = exchange;
+    this.client = client;
+    this.door = door;
+    this.runtime = runtime;
+  }
+}
+
+const NO_NETWORKS: readonly Network[] = Object.freeze([]);
+const NO_VALUES: readonly string[] = Object.freeze([]);

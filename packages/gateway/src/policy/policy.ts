@@ -1,0 +1,177 @@
+import { SallyportError } from '@sallyport/sdk';
+import type { PolicyVerdict } from '../exchange.js';
+import { portMatches } from './host-pattern.js';
+import { HostTable } from './host-table.js';
+import type { Network } from './network.js';
+import { isCleanPath, pathForms } from './path-forms.js';
+import type { PathRule } from './path-rule.js';
+import { parseRule, type Rule, type RuleAction } from './rules.js';
+
+/**
+ * What happens to a request that no rule decides: `strict` denies it, `permissive` lets it out, `observe` lets it out and reports it as `observed`;
+ * an explicit deny is only observed in `observe` as well.
+ */
+export type PolicyMode = 'strict' | 'permissive' | 'observe';
+
+/**
+ * Why: a rule decided; the mode decided; there is no rule for this host and port; there are, but none for this method, or none for this path;
+ * or a rule looks at the path and the path can be read in several ways.
+ */
+export type DecisionReason = 'rule' | 'mode' | 'no_host_rule' | 'no_method_match' | 'no_path_match' | 'ambiguous_path';
+
+/** What policy says about one request. Frozen, and shared by all requests that it is the answer to. */
+export interface Decision {
+  readonly verdict: PolicyVerdict;
+  /** The text of the rule that decided, null when none did. */
+  readonly rule: string | null;
+  readonly reason: DecisionReason;
+  /** Networks that this request may be dialed to although they are not global. */
+  readonly permits: readonly Network[];
+}
+
+/**
+ * What to do with a CONNECT. `intercept`: every request inside is decided on its own, and `decision` only says whether one can hope.
+ * `tunnel`: bytes pass unseen, and `decision` is final. `refuse`: nothing inside could ever be allowed.
+ */
+export interface ConnectDecision {
+  readonly action: 'refuse' | 'intercept' | 'tunnel';
+  readonly decision: Decision;
+}
+
+/** One rule that was considered, in the order of consideration. */
+export interface RuleConsidered {
+  readonly rule: string;
+  readonly matched: boolean;
+  /** A clause that says what matched or what did not. */
+  readonly why: string;
+}
+
+/** A compiled policy. Hosts are canonical text (see `canonicalHost`), paths are without query, methods are as sent. */
+export interface Policy {
+  readonly mode: PolicyMode;
+  /**
+   * Decides one request: rules in the order of how specific their host is, then in file order; the first one that matches method and path wins.
+   * A rule that does not match hides nothing behind it. Allocates nothing for a clean path.
+   */
+  decide(host: string, port: number, method: string, path: string): Decision;
+  /** Decides a CONNECT, of which only host and port are known. */
+  decideConnect(host: string, port: number): ConnectDecision;
+  /** The rules whose host pattern fits, in the order of `decide`, up to and including the one that decides it. */
+  explain(host: string, port: number, method: string, path: string): readonly RuleConsidered[];
+}
+
+interface CompiledRule {
+  readonly rule: Rule;
+  readonly decision: Decision;
+  /** The same for a CONNECT that passes unseen. */
+  readonly tunnel: Decision;
+}
+
+/** `clean`: the path as sent is its only form. */
+type PathForms = 'clean' | 'ambiguous' | readonly string[];
+
+/** Compiles rules for lookup by host. Throws `config_invalid` as `parseRule` does, with the one-based number of the rule in `members.rule`. */
+export function compilePolicy(options: { readonly mode: PolicyMode; readonly rules: readonly string[] }): Policy {
+  const { mode } = options;
+  const table = new HostTable<CompiledRule>();
+  for (const [i, text] of options.rules.entries()) {
+    const rule = readRule(text, i + 1);
+    const decision = decisionOf(rule, mode);
+    table.add(rule.host, { rule, decision, tunnel: Object.freeze({ ...decision, verdict: 'passthrough' }) });
+  }
+  const denied = mode === 'observe' ? 'observed' : 'denied';
+  const noHostRule = byMode(mode, 'no_host_rule');
+  const noMethodMatch = byMode(mode, 'no_method_match');
+  const noPathMatch = byMode(mode, 'no_path_match');
+  const noAllowRule = byMode(mode, 'mode');
+  const ambiguous = freeze(denied, null, 'ambiguous_path', NO_NETWORKS);
+
+  return {
+    mode,
+    decide(host, port, method, path) {
+      const rules = table.lookup(host, port);
+      if (rules.length === 0) return noHostRule;
+      let forms: PathForms | undefined;
+      for (const { rule, decision } of rules) {
+        if (rule.methods !== null && !rule.methods.has(method)) continue;
+        if (rule.path === null) return decision;
+        // Only now does it matter how the path reads: a host without path rules takes any path.
+        forms ??= readPath(path);
+        if (forms === 'ambiguous') return ambiguous;
+        if (pathMatches(rule.action, rule.path, path, forms)) return decision;
+      }
+      return forms === undefined ? noMethodMatch : noPathMatch;
+    },
+    decideConnect(host, port) {
+      const rules = table.lookup(host, port);
+      if (rules.length > 0 && rules[0].rule.action === 'passthrough') return { action: 'tunnel', decision: rules[0].tunnel };
+      // The first rule that lets something out or keeps everything in settles whether there is hope.
+      const decisive = rules.find(({ rule }) => rule.action !== 'deny' || (rule.methods === null && rule.path === null));
+      const decision = decisive?.decision ?? (rules.length === 0 ? noHostRule : noAllowRule);
+      return { action: decision.verdict === 'denied' ? 'refuse' : 'intercept', decision };
+    },
+    explain(host, port, method, path) {
+      const considered: RuleConsidered[] = [];
+      for (const { pattern, value } of table.entriesFor(host)) {
+        const miss = portMatches(pattern.port, port) ? missOf(value.rule, method, path) : `it is for ${portsInWords(pattern.port)}, not ${port}`;
+        considered.push({ rule: value.rule.text, matched: miss === null, why: miss ?? 'host, port, method and path match' });
+        if (miss === null || miss === AMBIGUOUS) break;
+      }
+      return considered;
+    },
+  };
+}
+
+const NO_NETWORKS: readonly Network[] = Object.freeze([]);
+const AMBIGUOUS = 'it looks at the path, and this path can be read in more than one way';
+
+function readRule(text: string, number: number): Rule {
+  try {
+    return parseRule(text);
+  } catch (error) {
+    if (!(error instanceof SallyportError)) throw error;
+    const detail = `rule ${number} (${JSON.stringify(text)}), ${error.message}`;
+    throw new SallyportError(error.code, { detail, hint: error.hint, members: { ...error.members, rule: number } });
+  }
+}
+
+function freeze(verdict: PolicyVerdict, rule: string | null, reason: DecisionReason, permits: readonly Network[]): Decision {
+  return Object.freeze({ verdict, rule, reason, permits });
+}
+
+function decisionOf(rule: Rule, mode: PolicyMode): Decision {
+  const verdict = rule.action !== 'deny' ? 'allowed' : mode === 'observe' ? 'observed' : 'denied';
+  return freeze(verdict, rule.text, 'rule', Object.freeze([...rule.permits]));
+}
+
+/** The decision when no rule matched. In `permissive` the mode let it out, whatever else was missing. */
+function byMode(mode: PolicyMode, reason: DecisionReason): Decision {
+  if (mode === 'permissive') return freeze('allowed', null, 'mode', NO_NETWORKS);
+  return freeze(mode === 'observe' ? 'observed' : 'denied', null, reason, NO_NETWORKS);
+}
+
+function readPath(path: string): PathForms {
+  return isCleanPath(path) ? 'clean' : (pathForms(path) ?? 'ambiguous');
+}
+
+/** The careful side for each action: an allow has to match however a server reads the path, a deny already when one may read it so. */
+function pathMatches(action: RuleAction, rule: PathRule, path: string, forms: 'clean' | readonly string[]): boolean {
+  if (forms === 'clean') return rule.matchesClean(path);
+  return action === 'deny' ? rule.matchesSome(forms) : rule.matchesEvery(forms);
+}
+
+function missOf(rule: Rule, method: string, path: string): string | null {
+  if (rule.methods !== null && !rule.methods.has(method)) return `it is for ${[...rule.methods].join(', ')}, not ${method}`;
+  if (rule.path === null) return null;
+  const forms = readPath(path);
+  if (forms === 'ambiguous') return AMBIGUOUS;
+  if (pathMatches(rule.action, rule.path, path, forms)) return null;
+  const isNear = forms !== 'clean' && rule.path.matchesSome(forms);
+  return isNear
+    ? `the path matches ${rule.path.glob} in one reading, but not in every way that a server may read it`
+    : `the path does not match ${rule.path.glob}`;
+}
+
+function portsInWords(port: Rule['host']['port']): string {
+  return port === 'any' ? 'every port' : port === 'default' ? 'ports 80 and 443' : `port ${port}`;
+}

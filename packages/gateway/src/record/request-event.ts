@@ -1,0 +1,142 @@
+import type { Exchange } from '../exchange.js';
+import { milliseconds, quoted } from './json-text.js';
+import { redactSecrets } from './redaction.js';
+
+/** One field of the request event, as docs/events.md shows it. */
+export interface EventField {
+  readonly name: string;
+  readonly type: 'string' | 'number' | 'boolean' | 'array of strings';
+  /** What a number counts in, or the most characters that a string may have. */
+  readonly unit: string;
+  readonly meaning: string;
+  /** `always`, or when the field is there. A field that is not there is left out, never null. */
+  readonly present: string;
+}
+
+/** The most characters of the texts that others decide on; what is longer is cut and ends in `…`. */
+const LIMITS = { requestId: 256, name: 128, address: 64, method: 32, host: 256, path: 2048, rule: 512, detail: 1024, header: 128 } as const;
+
+/** The most header names that a record lists. */
+const HEADER_NAMES = 32;
+
+/** Every field of the request event in the order in which it is written. docs/events.md is made from this table. */
+export const eventFields: readonly EventField[] = [
+  field('level', 'number', '', '30 info; 40 warning: refused, or a status of 400 or more; 50 error: failed, or a status of 500 or more.', 'always'),
+  field('time', 'number', 'ms since 1970', 'When the exchange ended.', 'always'),
+  field('msg', 'string', '', '`exchange`, which tells request events from the other lines of the log.', 'always'),
+  field('request_id', 'string', chars(LIMITS.requestId), 'The id that the client sent, or that was generated for it.', 'once known'),
+  field('door', 'string', '', 'Where the request came in: `forward` or `sidecar`.', 'always'),
+  field('kind', 'string', '', '`request`, `tunnel` (bytes that were not looked at) or `upgrade` (bytes after a 101, as for a WebSocket).', 'always'),
+  field('caller', 'string', chars(LIMITS.name), 'Who asked: the name in the configuration, or the id of a run.', 'the caller was identified'),
+  field('client_address', 'string', chars(LIMITS.address), 'The address that the connection came from.', 'always'),
+  field('method', 'string', chars(LIMITS.method), 'The request method.', 'the request could be read'),
+  field('scheme', 'string', '', '`http` or `https`, as spoken with the upstream.', 'the target is known'),
+  field('host', 'string', chars(LIMITS.host), 'The host of the target.', 'the target is known'),
+  field('port', 'number', '', 'The port of the target.', 'the target is known'),
+  field('path', 'string', chars(LIMITS.path), 'The path of the target. The query is never recorded.', 'the target is known; never for tunnels'),
+  field(
+    'verdict',
+    'string',
+    '',
+    '`allowed`, `denied`, `passthrough`, or `observed`: let out, though strict mode would deny it.',
+    'the policy was asked',
+  ),
+  field('rule', 'string', chars(LIMITS.rule), 'The rule that decided.', 'a rule matched'),
+  field('credential', 'string', chars(LIMITS.name), 'The name of the credential that was selected.', 'one was selected'),
+  field(
+    'injected_headers',
+    'array of strings',
+    `${HEADER_NAMES} names`,
+    'The names of the headers that were injected, never their values.',
+    'headers were injected',
+  ),
+  field('upstream_address', 'string', chars(LIMITS.address), 'The address that was dialed.', 'an upstream was dialed'),
+  field('upstream_reused', 'boolean', '', 'Whether the connection had served an earlier exchange.', 'an upstream was dialed'),
+  field('status', 'number', '', 'The status that the client was sent.', 'the client was answered'),
+  field('upstream_status', 'number', '', 'The status that the upstream answered.', 'the upstream answered'),
+  field('outcome', 'string', '', '`completed`, `refused` (by Sallyport), `failed` (on the way) or `aborted` (by the client).', 'always'),
+  field('error', 'string', '', 'The stable code of what went wrong; docs/errors.md lists them.', 'something went wrong'),
+  field('error_detail', 'string', chars(LIMITS.detail), 'The sentence that belongs to it.', 'there is more to say than the code'),
+  field('request_bytes', 'number', 'bytes', 'Body bytes taken from the client; for tunnels and upgrades all bytes.', 'always'),
+  field('response_bytes', 'number', 'bytes', 'Body bytes handed to the client; for tunnels and upgrades all bytes.', 'always'),
+  field('resolve_ms', 'number', 'ms', 'How long it took to get hold of the credential.', 'a credential was resolved'),
+  field('connect_ms', 'number', 'ms', 'How long it took to open the upstream connection, TLS included.', 'a connection was opened'),
+  field('upstream_ms', 'number', 'ms', 'From the request leaving to the first byte of the final response head.', 'the upstream answered'),
+  field('duration_ms', 'number', 'ms', 'From the first byte of the request to the end of the exchange.', 'always'),
+];
+
+function field(name: string, type: EventField['type'], unit: string, meaning: string, present: string): EventField {
+  return { name, type, unit, meaning, present };
+}
+
+function chars(limit: number): string {
+  return `≤ ${limit} characters`;
+}
+
+/** How grave the end of an exchange is, in pino's numbers: 30 info, 40 warning, 50 error. */
+export function eventLevel(exchange: Exchange): 30 | 40 | 50 {
+  if (exchange.outcome === 'failed' || exchange.status >= 500) return 50;
+  return exchange.outcome === 'refused' || exchange.status >= 400 ? 40 : 30;
+}
+
+/**
+ * The request event of a finished exchange: one line of JSON in pino's shape with its line end, of bounded length. Texts that came
+ * from outside are free of the exchange's secrets; the query is never in it. Built by hand, because a logger takes several times as long.
+ */
+export function formatEvent(exchange: Exchange): string {
+  const secrets = exchange.secrets.map((secret) => secret.reveal());
+  const ended = Math.round(exchange.startedAt + Math.max(0, exchange.durationMs));
+  let line = `{"level":${eventLevel(exchange)},"time":${ended},"msg":"exchange"`;
+  if (exchange.requestId !== '') line += `,"request_id":${foreign(exchange.requestId, LIMITS.requestId, secrets)}`;
+  line += `,"door":"${exchange.door}","kind":"${exchange.kind}"`;
+  if (exchange.caller !== null) line += `,"caller":${own(exchange.caller.name, LIMITS.name)}`;
+  line += `,"client_address":${own(exchange.clientAddress, LIMITS.address)}`;
+  if (exchange.method !== '') line += `,"method":${foreign(exchange.method, LIMITS.method, secrets)}`;
+  if (exchange.host !== '') line += target(exchange, secrets);
+  line += decisions(exchange);
+  if (exchange.upstreamAddress !== null) {
+    line += `,"upstream_address":${own(exchange.upstreamAddress, LIMITS.address)},"upstream_reused":${exchange.upstreamReused}`;
+  }
+  if (exchange.status > 0) line += `,"status":${exchange.status}`;
+  if (exchange.upstreamStatus > 0) line += `,"upstream_status":${exchange.upstreamStatus}`;
+  line += `,"outcome":"${exchange.outcome}"`;
+  if (exchange.error !== null) line += `,"error":"${exchange.error}"`;
+  if (exchange.errorDetail !== null) line += `,"error_detail":${foreign(exchange.errorDetail, LIMITS.detail, secrets)}`;
+  line += `,"request_bytes":${exchange.requestBytes},"response_bytes":${exchange.responseBytes}`;
+  if (exchange.resolveMs >= 0) line += `,"resolve_ms":${milliseconds(exchange.resolveMs)}`;
+  if (exchange.connectMs >= 0) line += `,"connect_ms":${milliseconds(exchange.connectMs)}`;
+  if (exchange.upstreamMs >= 0) line += `,"upstream_ms":${milliseconds(exchange.upstreamMs)}`;
+  return `${line},"duration_ms":${milliseconds(Math.max(0, exchange.durationMs))}}\n`;
+}
+
+function target(exchange: Exchange, secrets: readonly string[]): string {
+  const text = `,"scheme":"${exchange.scheme}","host":${foreign(exchange.host, LIMITS.host, secrets)},"port":${exchange.port}`;
+  return exchange.path === '' ? text : `${text},"path":${foreign(exchange.path, LIMITS.path, secrets)}`;
+}
+
+function decisions(exchange: Exchange): string {
+  let text = '';
+  if (exchange.verdict !== null) text += `,"verdict":"${exchange.verdict}"`;
+  if (exchange.rule !== null) text += `,"rule":${own(exchange.rule, LIMITS.rule)}`;
+  if (exchange.credential !== null) text += `,"credential":${own(exchange.credential, LIMITS.name)}`;
+  if (exchange.injectedHeaders.length > 0) {
+    const names = exchange.injectedHeaders.slice(0, HEADER_NAMES).map((name) => own(name, LIMITS.header));
+    text += `,"injected_headers":[${names.join(',')}]`;
+  }
+  return text;
+}
+
+/** A text that comes from the configuration or the system. */
+function own(text: string, limit: number): string {
+  return quoted(cut(text, limit));
+}
+
+/** A text that the client or the upstream had a hand in, so it may hold anything, an injected secret included. */
+function foreign(text: string, limit: number, secrets: readonly string[]): string {
+  // One character more than fits, so that a text that goes on is still seen to go on.
+  return quoted(cut(secrets.length === 0 ? text : redactSecrets(text, secrets, limit + 1), limit));
+}
+
+function cut(text: string, limit: number): string {
+  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
+}

@@ -1,0 +1,417 @@
+import { COLON, CR, fieldValue, LF, lowerToken, SPACE, TAB, targetByte } from './characters.js';
+import { Field, FIELD_IDS, LAST_FRAMING_FIELD, lookUpField, nextHash } from './field-names.js';
+
+/** What a scan found. Everything above `incomplete` is a refusal, with the sentence in `Head.fault`. */
+export const Scan = { complete: 0, incomplete: 1, malformed: 2, ambiguous: 3, tooLarge: 4, versionUnsupported: 5 } as const;
+export type ScanResult = (typeof Scan)[keyof typeof Scan];
+
+/** Bounds of one head. */
+export interface HeadLimits {
+  /** Bytes from the first of the start line to the last of the empty line. */
+  readonly size: number;
+  /** Field lines. */
+  readonly count: number;
+}
+
+const METHOD_LENGTH = 32;
+const LONGEST_LENGTH = 15;
+const HTTP_1 = Buffer.from('HTTP/1.', 'latin1');
+const CHUNKED = Buffer.from('chunked', 'latin1');
+const HUNDRED_CONTINUE = Buffer.from('100-continue', 'latin1');
+const CLOSE = Buffer.from('close', 'latin1');
+const KEEP_ALIVE = Buffer.from('keep-alive', 'latin1');
+const UPGRADE = Buffer.from('upgrade', 'latin1');
+const WEBSOCKET = Buffer.from('websocket', 'latin1');
+
+/**
+ * One message head, as offsets into the bytes it arrived in (RFC 9112 §2–§7). The scanner walks over the bytes once, refuses whatever
+ * can be read in two ways and repairs nothing. It stops at the end of a line when bytes run out and goes on from there, so that a
+ * head which trickles in costs no more than its length. One instance serves a connection for its whole life.
+ */
+export class Head {
+  bytes: Buffer = NOTHING;
+  /** Where the head starts, and one past its empty line once the scan is complete. */
+  start = 0;
+  end = 0;
+  /** The start line: of requests the method and the target, of responses the reason phrase. */
+  methodEnd = 0;
+  targetStart = 0;
+  targetEnd = 0;
+  /** 0 for HTTP/1.0, 1 for HTTP/1.1. */
+  minorVersion = 1;
+  /** Status code of a response. */
+  statusCode = 0;
+  /** Where the first field line starts. */
+  fieldsStart = 0;
+
+  /** Field lines: name, value without the white space around it, id of the name, and whether it is left out when the head is written again. */
+  count = 0;
+  readonly nameStart: Int32Array;
+  readonly nameEnd: Int32Array;
+  readonly valueStart: Int32Array;
+  readonly valueEnd: Int32Array;
+  readonly lineEnd: Int32Array;
+  readonly id: Uint16Array;
+  readonly cut: Uint8Array;
+  /** Index plus one of the first field with that id; 0 for none. */
+  readonly #first = new Uint16Array(FIELD_IDS);
+
+  /** −1 without Content-Length. */
+  contentLength = -1;
+  chunked = false;
+  expectsContinue = false;
+  connectionClose = false;
+  connectionKeepAlive = false;
+  connectionUpgrade = false;
+  upgradeWebSocket = false;
+  /** True when Connection nominates fields beyond the options that are understood here. */
+  nominatesFields = false;
+  hosts = 0;
+
+  /** What is wrong, when it is: a sentence without the bytes themselves. */
+  fault = '';
+
+  readonly #limits: HeadLimits;
+  #next = 0;
+  #startLineDone = false;
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+    this.nameStart = new Int32Array(limits.count);
+    this.nameEnd = new Int32Array(limits.count);
+    this.valueStart = new Int32Array(limits.count);
+    this.valueEnd = new Int32Array(limits.count);
+    this.lineEnd = new Int32Array(limits.count);
+    this.id = new Uint16Array(limits.count);
+    this.cut = new Uint8Array(limits.count);
+  }
+
+  /** The largest head this instance accepts, bytes. */
+  get sizeLimit(): number {
+    return this.#limits.size;
+  }
+
+  /** Forgets the last message and points at the first byte of the next. */
+  begin(bytes: Buffer, start: number): void {
+    for (let i = 0; i < this.count; i++) {
+      this.#first[this.id[i] as number] = 0;
+      this.cut[i] = 0;
+    }
+    this.bytes = bytes;
+    this.start = start;
+    this.end = 0;
+    this.count = 0;
+    this.contentLength = -1;
+    this.chunked = false;
+    this.expectsContinue = false;
+    this.connectionClose = false;
+    this.connectionKeepAlive = false;
+    this.connectionUpgrade = false;
+    this.upgradeWebSocket = false;
+    this.nominatesFields = false;
+    this.hosts = 0;
+    this.fault = '';
+    this.#next = start;
+    this.#startLineDone = false;
+  }
+
+  /** Moves a half-scanned head to a buffer that holds the same bytes, and more, at `start`. */
+  rebase(bytes: Buffer, start: number): void {
+    const delta = start - this.start;
+    this.bytes = bytes;
+    this.start = start;
+    this.#next += delta;
+    this.methodEnd += delta;
+    this.targetStart += delta;
+    this.targetEnd += delta;
+    this.fieldsStart += delta;
+    for (let i = 0; i < this.count; i++) {
+      this.nameStart[i] = (this.nameStart[i] as number) + delta;
+      this.nameEnd[i] = (this.nameEnd[i] as number) + delta;
+      this.valueStart[i] = (this.valueStart[i] as number) + delta;
+      this.valueEnd[i] = (this.valueEnd[i] as number) + delta;
+      this.lineEnd[i] = (this.lineEnd[i] as number) + delta;
+    }
+  }
+
+  /** Lets go of the bytes, so that an idle connection holds no read buffer. */
+  release(): void {
+    this.bytes = NOTHING;
+  }
+
+  /** Scans a request head in `bytes[start, end)`; to be called again with more bytes while it answers `incomplete`. */
+  scanRequest(end: number): ScanResult {
+    if (!this.#startLineDone) {
+      const result = this.#requestLine(end);
+      if (result !== Scan.complete) return this.#within(result, end);
+    }
+    const result = this.#fields(end);
+    if (result !== Scan.complete) return this.#within(result, end);
+    if (this.hosts > 1) return this.#refuse(Scan.malformed, 'more than one Host field');
+    if (this.hosts === 0 && this.minorVersion === 1) return this.#refuse(Scan.malformed, 'no Host field in an HTTP/1.1 request');
+    return this.#within(Scan.complete, end);
+  }
+
+  /** Scans a response head. */
+  scanResponse(end: number): ScanResult {
+    if (!this.#startLineDone) {
+      const result = this.#statusLine(end);
+      if (result !== Scan.complete) return this.#within(result, end);
+    }
+    return this.#within(this.#fields(end), end);
+  }
+
+  /** Scans a trailer section: field lines and the empty line that ends a chunked body (RFC 9112 §7.1.2). */
+  scanTrailers(end: number): ScanResult {
+    this.#startLineDone = true;
+    return this.#within(this.#fields(end), end);
+  }
+
+  /** Index of the first field with this id, −1 when there is none. */
+  indexOf(id: number): number {
+    return (this.#first[id] as number) - 1;
+  }
+
+  /** The value of the first field with this id as Latin-1 text; null when there is none. */
+  value(id: number): string | null {
+    const index = this.indexOf(id);
+    return index < 0 ? null : this.valueAt(index);
+  }
+
+  /** The value of the field line at an index, as Latin-1 text. */
+  valueAt(index: number): string {
+    return this.bytes.toString('latin1', this.valueStart[index], this.valueEnd[index]);
+  }
+
+  /** The name of the field line at an index, lower-case. */
+  nameAt(index: number): string {
+    return this.bytes.toString('latin1', this.nameStart[index], this.nameEnd[index]).toLowerCase();
+  }
+
+  /** The method of a request. */
+  get method(): string {
+    return this.bytes.toString('latin1', this.start, this.methodEnd);
+  }
+
+  /** The target of a request, as it was sent. */
+  get target(): string {
+    return this.bytes.toString('latin1', this.targetStart, this.targetEnd);
+  }
+
+  /** Leaves out every field with this id when the head is written again. */
+  cutField(id: number): void {
+    if (this.#first[id] === 0) return;
+    for (let i = 0; i < this.count; i++) if (this.id[i] === id) this.cut[i] = 1;
+  }
+
+  #requestLine(end: number): ScanResult {
+    const { bytes } = this;
+    let p = this.start;
+    while (p < end && lowerToken[bytes[p] as number] !== 0) p++;
+    if (p - this.start > METHOD_LENGTH) return this.#refuse(Scan.malformed, 'the method is longer than 32 bytes');
+    if (p === end) return Scan.incomplete;
+    if (p === this.start || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request line does not start with a method and one space');
+    this.methodEnd = p++;
+    this.targetStart = p;
+    while (p < end && targetByte[bytes[p] as number] !== 0) p++;
+    if (p === end) return Scan.incomplete;
+    if (p === this.targetStart || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request target is empty or holds a byte that it may not');
+    this.targetEnd = p++;
+    const versionEnd = this.#version(p, end);
+    if (versionEnd < 0) return this.fault === '' ? Scan.incomplete : Scan.versionUnsupported;
+    return this.#endOfStartLine(versionEnd, end);
+  }
+
+  #statusLine(end: number): ScanResult {
+    const { bytes } = this;
+    let p = this.#version(this.start, end);
+    if (p < 0) return this.fault === '' ? Scan.incomplete : Scan.malformed;
+    if (p + 4 > end) return Scan.incomplete;
+    let code = 0;
+    if (bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'no space before the status code');
+    for (let i = 1; i <= 3; i++) {
+      const digit = (bytes[p + i] as number) - 0x30;
+      if (digit < 0 || digit > 9) return this.#refuse(Scan.malformed, 'the status code is not three digits');
+      code = code * 10 + digit;
+    }
+    if (code < 100) return this.#refuse(Scan.malformed, 'the status code is below 100');
+    this.statusCode = code;
+    p += 4;
+    if (p === end) return Scan.incomplete;
+    // Servers that leave out the space before an empty reason phrase are common, and nothing can be misread.
+    if (bytes[p] === SPACE) p++;
+    this.targetStart = p;
+    while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
+    this.targetEnd = p;
+    return this.#endOfStartLine(p, end);
+  }
+
+  /** One past `HTTP/1.0` or `HTTP/1.1` at `p`; −1 when bytes are missing (no fault) or wrong (with a fault). */
+  #version(p: number, end: number): number {
+    const { bytes } = this;
+    for (let i = 0; i < HTTP_1.length; i++, p++) {
+      if (p >= end) return -1;
+      if (bytes[p] !== HTTP_1[i]) {
+        this.fault = 'the version is neither HTTP/1.1 nor HTTP/1.0';
+        return -1;
+      }
+    }
+    if (p >= end) return -1;
+    const minor = (bytes[p] as number) - 0x30;
+    if (minor !== 0 && minor !== 1) {
+      this.fault = 'the version is neither HTTP/1.1 nor HTTP/1.0';
+      return -1;
+    }
+    this.minorVersion = minor;
+    return p + 1;
+  }
+
+  #endOfStartLine(p: number, end: number): ScanResult {
+    if (p >= end) return Scan.incomplete;
+    if (this.bytes[p] !== CR) return this.#refuse(Scan.malformed, 'the start line does not end in CR LF');
+    if (p + 1 >= end) return Scan.incomplete;
+    if (this.bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+    this.fieldsStart = p + 2;
+    this.#next = p + 2;
+    this.#startLineDone = true;
+    return Scan.complete;
+  }
+
+  #fields(end: number): ScanResult {
+    const { bytes } = this;
+    let p = this.#next;
+    for (;;) {
+      if (p >= end) return Scan.incomplete;
+      if (bytes[p] === CR) {
+        if (p + 1 >= end) return Scan.incomplete;
+        if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+        this.end = p + 2;
+        return Scan.complete;
+      }
+      const nameStart = p;
+      let hash = 0;
+      let lower = 0;
+      // biome-ignore lint/suspicious/noAssignInExpressions: one lookup a byte answers «may it be there» and «what is it in lower case»
+      while (p < end && (lower = lowerToken[bytes[p] as number] as number) !== 0) {
+        hash = nextHash(hash, lower);
+        p++;
+      }
+      if (p === end) return Scan.incomplete;
+      if (bytes[p] !== COLON || p === nameStart) return this.#refuse(Scan.malformed, this.#nameFault(bytes[p] as number, p === nameStart));
+      const nameEnd = p++;
+      while (p < end && (bytes[p] === SPACE || bytes[p] === TAB)) p++;
+      const valueStart = p;
+      while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
+      if (p >= end) return Scan.incomplete;
+      if (bytes[p] !== CR) return this.#refuse(Scan.malformed, bytes[p] === LF ? 'a field line ends in a bare LF' : 'a control character in a field value');
+      if (p + 1 >= end) return Scan.incomplete;
+      if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+      let valueEnd = p;
+      while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd--;
+      p += 2;
+      const index = this.count;
+      if (index === this.#limits.count) return this.#refuse(Scan.tooLarge, `more than ${this.#limits.count} header fields`);
+      const id = lookUpField(bytes, nameStart, nameEnd, hash);
+      this.nameStart[index] = nameStart;
+      this.nameEnd[index] = nameEnd;
+      this.valueStart[index] = valueStart;
+      this.valueEnd[index] = valueEnd;
+      this.lineEnd[index] = p;
+      this.id[index] = id;
+      this.count = index + 1;
+      this.#next = p;
+      if (id !== 0) {
+        if (this.#first[id] === 0) this.#first[id] = index + 1;
+        if (id <= LAST_FRAMING_FIELD) {
+          const result = this.#noteFraming(id, valueStart, valueEnd);
+          if (result !== Scan.complete) return result;
+        }
+      }
+    }
+  }
+
+  #nameFault(byte: number, empty: boolean): string {
+    if (empty && (byte === SPACE || byte === TAB)) return 'a field line is folded over two lines';
+    if (byte === SPACE || byte === TAB) return 'white space between a field name and its colon';
+    if (byte === LF || byte === CR) return 'a line without a colon';
+    return empty ? 'a field without a name' : 'a character in a field name that may not be there';
+  }
+
+  /** Reads the few fields that decide where a message ends and who it is for. */
+  #noteFraming(id: number, start: number, end: number): ScanResult {
+    switch (id) {
+      case Field.host:
+        this.hosts++;
+        return Scan.complete;
+      case Field.contentLength:
+        return this.#noteContentLength(start, end);
+      case Field.transferEncoding:
+        if (this.chunked) return this.#refuse(Scan.ambiguous, 'more than one Transfer-Encoding field');
+        if (!this.#valueIs(CHUNKED, start, end)) return this.#refuse(Scan.ambiguous, 'a Transfer-Encoding other than chunked');
+        if (this.minorVersion === 0) return this.#refuse(Scan.ambiguous, 'Transfer-Encoding in an HTTP/1.0 message');
+        if (this.contentLength >= 0) return this.#refuse(Scan.ambiguous, 'both Content-Length and Transfer-Encoding');
+        this.chunked = true;
+        return Scan.complete;
+      case Field.connection:
+        this.#noteConnection(start, end);
+        return Scan.complete;
+      case Field.upgrade:
+        this.upgradeWebSocket = this.#valueIs(WEBSOCKET, start, end);
+        return Scan.complete;
+      default:
+        this.expectsContinue = this.#valueIs(HUNDRED_CONTINUE, start, end);
+        return Scan.complete;
+    }
+  }
+
+  #noteContentLength(start: number, end: number): ScanResult {
+    if (this.contentLength >= 0) return this.#refuse(Scan.ambiguous, 'more than one Content-Length field');
+    if (this.chunked) return this.#refuse(Scan.ambiguous, 'both Content-Length and Transfer-Encoding');
+    if (start === end || end - start > LONGEST_LENGTH) return this.#refuse(Scan.ambiguous, 'Content-Length is empty or has more than 15 digits');
+    let length = 0;
+    for (let p = start; p < end; p++) {
+      const digit = (this.bytes[p] as number) - 0x30;
+      if (digit < 0 || digit > 9) return this.#refuse(Scan.ambiguous, 'Content-Length is not one decimal number');
+      length = length * 10 + digit;
+    }
+    this.contentLength = length;
+    return Scan.complete;
+  }
+
+  #noteConnection(start: number, end: number): void {
+    for (let p = start; p < end; ) {
+      let optionEnd = p;
+      while (optionEnd < end && this.bytes[optionEnd] !== 0x2c) optionEnd++;
+      let from = p;
+      let to = optionEnd;
+      while (from < to && (this.bytes[from] === SPACE || this.bytes[from] === TAB)) from++;
+      while (to > from && (this.bytes[to - 1] === SPACE || this.bytes[to - 1] === TAB)) to--;
+      if (this.#valueIs(CLOSE, from, to)) this.connectionClose = true;
+      else if (this.#valueIs(KEEP_ALIVE, from, to)) this.connectionKeepAlive = true;
+      else if (this.#valueIs(UPGRADE, from, to)) this.connectionUpgrade = true;
+      else if (from < to) this.nominatesFields = true;
+      p = optionEnd + 1;
+    }
+  }
+
+  #valueIs(expected: Buffer, start: number, end: number): boolean {
+    if (end - start !== expected.length) return false;
+    for (let i = 0; i < expected.length; i++) if (lowerToken[this.bytes[start + i] as number] !== expected[i]) return false;
+    return true;
+  }
+
+  #within(result: ScanResult, end: number): ScanResult {
+    const size = (result === Scan.complete ? this.end : end) - this.start;
+    if (size > this.#limits.size && (result === Scan.complete || result === Scan.incomplete)) {
+      return this.#refuse(Scan.tooLarge, `the head is larger than ${this.#limits.size} bytes`);
+    }
+    return result;
+  }
+
+  #refuse<R extends ScanResult>(result: R, fault: string): R {
+    this.fault = fault;
+    return result;
+  }
+}
+
+const NOTHING = Buffer.alloc(0);

@@ -1,0 +1,386 @@
+import type { Socket } from 'node:net';
+import { type ErrorCode, SallyportError } from '@sallyport/sdk';
+import { BodyKind, BodyReader, requestBodyKind } from './body-reader.js';
+import { type Deadlined, deadlineIn, deadlines } from './deadlines.js';
+import { Head, type HeadLimits, Scan, type ScanResult } from './head.js';
+import { HeadGatherer } from './head-gatherer.js';
+
+/** Milliseconds; 0 means no limit. */
+export interface ServerTimeouts {
+  /** From the first byte of a request head to its last. */
+  readonly head: number;
+  /** Between two reads of a request body, and between two writes to a client that does not take them. */
+  readonly idle: number;
+  /** How long a kept connection may wait for its next request. */
+  readonly keepAlive: number;
+}
+
+/** Decides what a complete request head means. Called once for each request, in the order of arrival, never while another one is open. */
+export interface RequestHandler {
+  onRequest(connection: ServerConnection): void;
+  /** The head was refused; the handler answers, and the connection closes after that. */
+  onRefusedHead(connection: ServerConnection, error: SallyportError): void;
+  /** The connection is gone, or its socket was handed over. */
+  onClosed(connection: ServerConnection): void;
+}
+
+/** Takes the body of the request that is open, and learns what happens to its client. */
+export interface RequestSink {
+  /** Bytes of the body, as they came. False: no more until `resumeBody`. */
+  onRequestBody(bytes: Buffer, start: number, end: number): boolean;
+  onRequestEnd(): void;
+  /** The body cannot be read to its end: malformed, or silent for too long. */
+  onRequestFault(error: SallyportError): void;
+  /** The client is gone; nothing can be written any more. */
+  onClientGone(code: ErrorCode): void;
+  /** The client takes bytes again after a `write` that answered false. */
+  onClientDrain(): void;
+}
+
+const PIPELINED_BYTES = 65_536;
+const LINGER = 2_000;
+const LINGER_BYTES = 1_048_576;
+
+const State = { head: 0, exchange: 1, lingering: 2, detached: 3, closed: 4 } as const;
+type State = (typeof State)[keyof typeof State];
+
+const scanErrors = {
+  [Scan.malformed]: 'request_malformed',
+  [Scan.ambiguous]: 'request_framing_ambiguous',
+  [Scan.tooLarge]: 'request_head_too_large',
+  [Scan.versionUnsupported]: 'request_version_unsupported',
+} as const;
+
+/**
+ * The server side of one HTTP/1.x connection: requests are read one after another, each answered before the next is looked at, so that answers
+ * keep the order of pipelined requests and memory stays bounded. Works on any duplex socket, TLS or not.
+ */
+export class ServerConnection implements Deadlined {
+  readonly socket: Socket;
+  readonly head: Head;
+  readonly body = new BodyReader();
+  bodyKind: BodyKind = BodyKind.none;
+  /** Whether the connection may stay open after this response. Only ever lowered while an exchange is open. */
+  persistent = true;
+  deadline = Number.POSITIVE_INFINITY;
+  /** Called when the client goes away while nobody is attached: somebody is still finding out what to do with its request. */
+  onGone: (() => void) | null = null;
+
+  readonly #handler: RequestHandler;
+  readonly #timeouts: ServerTimeouts;
+  readonly #gatherer: HeadGatherer;
+  #state: State = State.head;
+  #sink: RequestSink | null = null;
+  #rest: Buffer | null = null;
+  #bodyBlocked = false;
+  #pumping = false;
+  #inputEnded = false;
+  #awaitsClientDrain = false;
+  #lingered = 0;
+  #draining = false;
+
+  constructor(socket: Socket, handler: RequestHandler, limits: HeadLimits, timeouts: ServerTimeouts) {
+    this.socket = socket;
+    this.#handler = handler;
+    this.#timeouts = timeouts;
+    this.head = new Head(limits);
+    this.#gatherer = new HeadGatherer(this.head);
+    this.deadline = deadlineIn(timeouts.head);
+    deadlines.watch(this);
+    socket.on('data', this.#onData);
+    socket.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+    // What went wrong shows in `close`, which always follows; without a listener the process would end.
+    socket.on('error', ignore);
+    socket.on('close', this.#onClose);
+  }
+
+  /** True while no request is open and none has begun to arrive. */
+  get idle(): boolean {
+    return this.#state === State.head && !this.#gatherer.partial;
+  }
+
+  /** True once nothing can be written any more. */
+  get closed(): boolean {
+    return this.#state === State.closed;
+  }
+
+  /** True while bytes of the body have been read and not been taken: they follow as soon as a sink is attached. */
+  get bodyAtHand(): boolean {
+    return !this.body.done && this.#rest !== null;
+  }
+
+  /** Bytes that were read before this object was there, in front of everything that still comes. */
+  start(first: Buffer | null): void {
+    if (first !== null && first.length > 0) this.#onData(first);
+    this.socket.resume();
+  }
+
+  /** Opens the way for the body of the current request. */
+  attach(sink: RequestSink): void {
+    if (this.#state === State.closed) {
+      sink.onClientGone('client_aborted');
+      return;
+    }
+    this.#sink = sink;
+    if (this.body.done) sink.onRequestEnd();
+    else this.resumeBody();
+  }
+
+  /** The sink takes body bytes again. */
+  resumeBody(): void {
+    this.#bodyBlocked = false;
+    if (!this.#pumping) this.#pumpRest();
+  }
+
+  /** Writes to the client. False when it should wait for `onClientDrain`. */
+  write(data: string | Uint8Array): boolean {
+    if (this.#state === State.closed) return true;
+    const flowing = typeof data === 'string' ? this.socket.write(data, 'latin1') : this.socket.write(data);
+    if (!flowing) {
+      this.#awaitsClientDrain = true;
+      this.deadline = deadlineIn(this.#timeouts.idle);
+    }
+    return flowing;
+  }
+
+  /** True while bytes that were written are not in the hands of the kernel, which means that their memory is still being read. */
+  get writePending(): boolean {
+    return this.socket.writableLength > 0;
+  }
+
+  /** The response is complete. The connection goes on to its next request, or closes when it may not be kept. */
+  finish(): void {
+    if (this.#state !== State.exchange) return;
+    this.#sink = null;
+    this.#awaitsClientDrain = false;
+    if (!this.persistent || !this.body.done) {
+      this.#linger();
+      return;
+    }
+    this.#state = State.head;
+    this.head.release();
+    this.deadline = deadlineIn(this.#timeouts.keepAlive);
+    if (!this.#pumping) this.#pumpRest();
+  }
+
+  /** No further request: closes now when nothing is under way, otherwise after the response. */
+  drain(): void {
+    this.#draining = true;
+    this.persistent = false;
+    if (this.idle) this.socket.destroySoon();
+  }
+
+  /** Ends the connection at once. With `reset` the client sees that what it has is not whole, whatever the framing says. */
+  destroy(reset = false): void {
+    if (this.#state === State.closed) return;
+    this.#sink = null;
+    if (reset && !('encrypted' in this.socket)) this.socket.resetAndDestroy();
+    else this.socket.destroy();
+  }
+
+  /** Hands the socket over, with the bytes that were read beyond the request head. After that this object takes no part any more. */
+  detach(): Buffer | null {
+    const rest = this.#rest;
+    this.#leave(State.detached);
+    this.socket.pause();
+    this.#handler.onClosed(this);
+    return rest;
+  }
+
+  onDeadline(): void {
+    switch (this.#state) {
+      case State.head:
+        if (!this.#gatherer.partial) {
+          this.socket.destroy();
+          return;
+        }
+        this.#refuse(new SallyportError('client_head_timeout', { detail: `the request head was not complete after ${this.#timeouts.head} ms` }));
+        return;
+      case State.exchange:
+        if (this.#awaitsClientDrain) this.#gone('client_idle_timeout');
+        else this.#sink?.onRequestFault(new SallyportError('client_idle_timeout', { detail: `no byte of the body for ${this.#timeouts.idle} ms` }));
+        return;
+      default:
+        this.socket.destroy();
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (this.#state === State.lingering) {
+      this.#lingered += chunk.length;
+      if (this.#lingered > LINGER_BYTES) this.socket.destroy();
+      return;
+    }
+    if (this.#rest !== null) {
+      // Rare: more bytes while an earlier read waits. `#hold` pauses the socket once that is too much.
+      this.#hold(Buffer.concat([this.#rest, chunk]), 0);
+      return;
+    }
+    this.#pump(chunk, 0);
+  };
+
+  #pumpRest(): void {
+    const rest = this.#rest;
+    this.#rest = null;
+    if (rest !== null) this.#pump(rest, 0);
+    if (this.#rest === null && (this.#state === State.head || this.#state === State.exchange)) {
+      if (this.socket.isPaused()) this.socket.resume();
+      if (this.#inputEnded) this.#onInputEnd();
+    }
+  }
+
+  /** Reads as many requests and body bytes as `chunk[start…]` holds and the other side takes. */
+  #pump(chunk: Buffer, start: number): void {
+    this.#pumping = true;
+    let p = start;
+    while (p < chunk.length) {
+      if (this.#state === State.head) p = this.#readHead(chunk, p);
+      else if (this.#state === State.exchange) {
+        if (this.body.done || this.#sink === null || this.#bodyBlocked) {
+          this.#hold(chunk, p);
+          break;
+        }
+        p = this.#readBody(chunk, p);
+      } else break;
+    }
+    this.#pumping = false;
+  }
+
+  #readHead(chunk: Buffer, start: number): number {
+    const fresh = !this.#gatherer.partial;
+    const result = this.#gatherer.feed(chunk, start, chunk.length, scanRequest);
+    if (result === Scan.incomplete) {
+      if (fresh) this.deadline = deadlineIn(this.#timeouts.head);
+      return chunk.length;
+    }
+    if (result !== Scan.complete) {
+      this.#refuse(new SallyportError(scanErrors[result], { detail: this.head.fault }));
+      return chunk.length;
+    }
+    const { head } = this;
+    this.#state = State.exchange;
+    const kept = head.minorVersion === 1 ? !head.connectionClose : head.connectionKeepAlive && !head.connectionClose;
+    this.persistent = kept && !this.#draining;
+    this.bodyKind = requestBodyKind(head);
+    this.body.begin(this.bodyKind, head.contentLength);
+    this.deadline = this.body.done ? Number.POSITIVE_INFINITY : deadlineIn(this.#timeouts.idle);
+    this.#bodyBlocked = false;
+    const next = this.#gatherer.consumed;
+    // A handler that takes the socket over finds here what was read too far.
+    this.#rest = next < chunk.length ? chunk.subarray(next) : null;
+    this.#handler.onRequest(this);
+    if ((this.#state as State) !== State.detached) this.#rest = null;
+    return next;
+  }
+
+  #readBody(chunk: Buffer, start: number): number {
+    const { body } = this;
+    const sink = this.#sink as RequestSink;
+    const pass = body.read(chunk, start, chunk.length);
+    if (pass < 0) {
+      const code = body.trailerFault ? 'request_trailers_refused' : 'request_malformed';
+      this.persistent = false;
+      sink.onRequestFault(new SallyportError(code, { detail: body.fault }));
+      return chunk.length;
+    }
+    const next = body.consumed;
+    this.deadline = deadlineIn(this.#timeouts.idle);
+    if (pass > start && !sink.onRequestBody(chunk, start, pass)) {
+      this.#bodyBlocked = true;
+      this.deadline = Number.POSITIVE_INFINITY;
+      this.socket.pause();
+    }
+    if (body.done) {
+      this.deadline = Number.POSITIVE_INFINITY;
+      // The sink may have ended the exchange while it took the last bytes.
+      if (this.#sink === sink) sink.onRequestEnd();
+    }
+    return next;
+  }
+
+  /** Keeps bytes that nobody takes yet, and stops reading when they are body or too many. */
+  #hold(chunk: Buffer, start: number): void {
+    this.#rest = start === 0 ? chunk : chunk.subarray(start);
+    if (!this.body.done || this.#rest.length > PIPELINED_BYTES) this.socket.pause();
+  }
+
+  readonly #onEnd = (): void => {
+    this.#inputEnded = true;
+    if (this.#rest === null) this.#onInputEnd();
+  };
+
+  #onInputEnd(): void {
+    if (this.#state === State.exchange) {
+      // A client may close its half after a whole request and still read the answer.
+      this.persistent = false;
+      if (!this.body.done) this.#gone('client_aborted');
+    } else if (this.#state === State.head) {
+      if (this.#gatherer.partial) this.socket.destroy();
+      else this.socket.end();
+    } else if (this.#state === State.lingering) this.socket.destroySoon();
+  }
+
+  readonly #onDrain = (): void => {
+    if (!this.#awaitsClientDrain) return;
+    this.#awaitsClientDrain = false;
+    this.deadline = this.body.done ? Number.POSITIVE_INFINITY : deadlineIn(this.#timeouts.idle);
+    this.#sink?.onClientDrain();
+  };
+
+  readonly #onClose = (): void => {
+    const sink = this.#sink;
+    this.#leave(State.closed);
+    sink?.onClientGone('client_aborted');
+    this.onGone?.();
+    this.#handler.onClosed(this);
+  };
+
+  #gone(code: ErrorCode): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    sink?.onClientGone(code);
+    this.socket.destroy();
+  }
+
+  #refuse(error: SallyportError): void {
+    this.#state = State.exchange;
+    this.persistent = false;
+    this.body.begin(BodyKind.none, 0);
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#handler.onRefusedHead(this, error);
+  }
+
+  /**
+   * Closes our half and reads what still comes for a moment (RFC 9112 §9.6): closing both at once could make the client's system throw away a
+   * response that it has not read.
+   */
+  #linger(): void {
+    this.#state = State.lingering;
+    this.#rest = null;
+    this.deadline = deadlineIn(LINGER);
+    this.socket.end();
+    if (this.#inputEnded) this.socket.destroySoon();
+    else this.socket.resume();
+  }
+
+  #leave(state: State): void {
+    this.#state = state;
+    this.#sink = null;
+    this.#rest = null;
+    this.deadline = Number.POSITIVE_INFINITY;
+    deadlines.forget(this);
+    this.socket.off('data', this.#onData);
+    this.socket.off('end', this.#onEnd);
+    this.socket.off('drain', this.#onDrain);
+    if (state !== State.detached) return;
+    this.socket.off('close', this.#onClose);
+    this.socket.off('error', ignore);
+  }
+}
+
+function scanRequest(head: Head, end: number): ScanResult {
+  return head.scanRequest(end);
+}
+
+function ignore(): void {}

@@ -1,0 +1,341 @@
+import type { Socket } from 'node:net';
+import { SallyportError } from '@sallyport/sdk';
+import { BodyKind, BodyReader, responseBodyKind } from './body-reader.js';
+import { type Deadlined, deadlineIn, deadlines } from './deadlines.js';
+import { Head, type HeadLimits, Scan, type ScanResult } from './head.js';
+import { HeadGatherer } from './head-gatherer.js';
+import { bytesDealtWith, returnLargeBuffer, SMALL_READ, takeLargeBuffer } from './read-buffers.js';
+
+/** Takes the response to the request that is open on an upstream connection. */
+export interface ResponseSink {
+  /** An interim response (1xx but 101) is complete in `connection.head`. */
+  onInterimResponse(): void;
+  /**
+   * The final response head is complete in `connection.head`; `bytes[start, end)` is what the same read holds of the body.
+   * False: no more until `resume`.
+   */
+  onResponse(bytes: Buffer, start: number, end: number): boolean;
+  /** Bytes of the body. False: no more until `resume`. */
+  onResponseBody(bytes: Buffer, start: number, end: number): boolean;
+  onResponseEnd(): void;
+  /** The response will not come, or not to its end. */
+  onUpstreamGone(error: SallyportError): void;
+  /** The upstream takes request bytes again after a `write` that answered false. */
+  onUpstreamDrain(): void;
+}
+
+/** Milliseconds; 0 means no limit. */
+export interface UpstreamTimeouts {
+  /** From the request's last byte to the response head. */
+  readonly responseHead: number;
+  /** Between two reads of a response body, and between two writes of a request body. */
+  readonly idle: number;
+}
+
+const State = { idle: 0, head: 1, body: 2, detached: 3, closed: 4 } as const;
+type State = (typeof State)[keyof typeof State];
+
+/**
+ * The client side of one HTTP/1.1 connection: one request at a time, never pipelined. Reads go into a buffer of its own (`onread`), which is reused
+ * for the next read: a sink that keeps bytes beyond its callback copies them, or asks `lend` to leave their memory alone.
+ */
+export class UpstreamConnection implements Deadlined {
+  readonly head: Head;
+  readonly body = new BodyReader();
+  bodyKind: BodyKind = BodyKind.none;
+  deadline = Number.POSITIVE_INFINITY;
+  /** The address that was judged and dialed. */
+  readonly address: string;
+  /** Whether an exchange before this one used the connection. */
+  reused = false;
+  /** Hand out the content of chunks instead of the chunks: for a client that does not know chunked coding. Set after `begin`. */
+  contentOnly = false;
+  /** Told when an idle connection can no longer be used. */
+  onIdleGone: (connection: UpstreamConnection) => void = ignore;
+
+  readonly #timeouts: UpstreamTimeouts;
+  readonly #gatherer: HeadGatherer;
+  readonly #small = Buffer.allocUnsafeSlow(SMALL_READ);
+  #socket: Socket | null = null;
+  #buffer: Buffer = this.#small;
+  #lent = false;
+  #filled = false;
+  #state: State = State.idle;
+  #sink: ResponseSink | null = null;
+  #method = '';
+  #requestSent = false;
+  #awaitsDrain = false;
+  #excess = false;
+  #onDetachedRead: (bytes: Buffer, length: number) => boolean = () => true;
+
+  constructor(address: string, limits: HeadLimits, timeouts: UpstreamTimeouts) {
+    this.address = address;
+    this.#timeouts = timeouts;
+    this.head = new Head(limits);
+    this.#gatherer = new HeadGatherer(this.head);
+  }
+
+  /** The options under which the socket of this connection has to be made: it reads straight into our buffer. */
+  readonly onread = {
+    buffer: (): Buffer => this.#nextBuffer(),
+    callback: (length: number, buffer: Uint8Array): boolean => this.#onRead(buffer as Buffer, length),
+  };
+
+  /** The socket is connected, and for TLS verified. */
+  open(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('end', this.#onEnd);
+    socket.on('drain', this.#onDrain);
+    socket.on('error', this.#onError);
+    socket.on('close', this.#onClose);
+    deadlines.watch(this);
+  }
+
+  /** Opens an exchange. The sink hears of the response; `write` sends the request. */
+  begin(sink: ResponseSink, method: string): void {
+    this.#sink = sink;
+    this.#method = method;
+    this.#state = State.head;
+    this.#requestSent = false;
+    this.#excess = false;
+    this.contentOnly = false;
+    this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** Sends bytes of the request. False: wait for `onUpstreamDrain`. */
+  write(data: string | Uint8Array): boolean {
+    const socket = this.#socket as Socket;
+    const flowing = typeof data === 'string' ? socket.write(data, 'latin1') : socket.write(data);
+    if (!flowing) {
+      this.#awaitsDrain = true;
+      if (this.deadline === Number.POSITIVE_INFINITY) this.deadline = deadlineIn(this.#timeouts.idle);
+    }
+    return flowing;
+  }
+
+  /** Sends two pieces as one. */
+  writeBoth(first: string, second: Uint8Array): boolean {
+    const socket = this.#socket as Socket;
+    socket.cork();
+    socket.write(first, 'latin1');
+    const flowing = this.write(second);
+    socket.uncork();
+    return flowing;
+  }
+
+  /** The request has been written to its end: from now on the upstream owes the response. */
+  requestSent(): void {
+    this.#requestSent = true;
+    if (this.#state === State.head) this.deadline = deadlineIn(this.#timeouts.responseHead);
+  }
+
+  /** Stops reading until `resume`. For a sink that decides later than in its callback. */
+  pause(): void {
+    this.#socket?.pause();
+    this.deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** The sink takes body bytes again. */
+  resume(): void {
+    if (this.#state === State.body) this.deadline = deadlineIn(this.#timeouts.idle);
+    this.#socket?.resume();
+  }
+
+  /** Leaves the memory of the current read alone: the answer is given back with `returnLargeBuffer` when it is free. Null when it was copied anyway. */
+  lend(): Buffer | null {
+    if (this.#buffer === this.#small || this.#lent) return null;
+    this.#lent = true;
+    return this.#buffer;
+  }
+
+  /** Whether another request may follow: the response was read to its end and both sides agreed to keep the connection. */
+  get reusable(): boolean {
+    const { head } = this;
+    const kept = head.minorVersion === 1 ? !head.connectionClose : head.connectionKeepAlive && !head.connectionClose;
+    return kept && this.#state === State.idle && this.#requestSent && !this.#excess && this.bodyKind !== BodyKind.untilClose;
+  }
+
+  /** Takes the connection out of use. */
+  destroy(): void {
+    this.#sink = null;
+    this.#socket?.destroy();
+  }
+
+  /** Hands the socket over for bytes both ways. What it reads from now on goes to `onRead`; false pauses. */
+  detach(onRead: (bytes: Buffer, length: number) => boolean): Socket {
+    const socket = this.#socket as Socket;
+    this.#leave(State.detached);
+    this.#onDetachedRead = onRead;
+    socket.off('end', this.#onEnd);
+    socket.off('drain', this.#onDrain);
+    socket.off('error', this.#onError);
+    socket.off('close', this.#onClose);
+    return socket;
+  }
+
+  onDeadline(): void {
+    if (this.#state === State.idle) {
+      this.#socket?.destroy();
+      return;
+    }
+    const late = this.#state === State.head && this.#requestSent && !this.#awaitsDrain;
+    this.#fail(
+      late
+        ? new SallyportError('upstream_response_timeout', { detail: `no response head within ${this.#timeouts.responseHead} ms` })
+        : new SallyportError('upstream_idle_timeout', { detail: `no byte moved for ${this.#timeouts.idle} ms` }),
+    );
+  }
+
+  #nextBuffer(): Buffer {
+    const current = this.#buffer;
+    const streaming = this.#state === State.body || this.#state === State.detached;
+    if (this.#lent) {
+      this.#lent = false;
+      this.#buffer = streaming ? takeLargeBuffer() : this.#small;
+    } else if (streaming && this.#filled && current === this.#small) this.#buffer = takeLargeBuffer();
+    else if (!streaming && current !== this.#small) {
+      returnLargeBuffer(current);
+      this.#buffer = this.#small;
+    }
+    return this.#buffer;
+  }
+
+  #onRead(buffer: Buffer, length: number): boolean {
+    this.#filled = length === buffer.length;
+    const flowing = this.#state === State.detached ? this.#onDetachedRead(buffer, length) : this.#consume(buffer, length);
+    if (!this.#lent) bytesDealtWith(buffer, length);
+    return flowing;
+  }
+
+  #consume(buffer: Buffer, length: number): boolean {
+    let p = 0;
+    while (this.#state === State.head) {
+      const result = this.#gatherer.feed(buffer, p, length, scanResponse);
+      if (result === Scan.incomplete) return true;
+      if (result !== Scan.complete) return this.#malformed(this.head.fault);
+      p = this.#gatherer.consumed;
+      const { statusCode } = this.head;
+      if (statusCode < 200 && statusCode !== 101) {
+        this.#sink?.onInterimResponse();
+        if (p === length) return true;
+        continue;
+      }
+      return this.#respond(buffer, p, length);
+    }
+    if (this.#state === State.body) return this.#readBody(buffer, 0, length, false);
+    if (this.#state === State.idle) {
+      // Nobody asked for anything: whatever this is, the next response could be mistaken for it.
+      this.#excess = true;
+      this.#socket?.destroy();
+    }
+    return false;
+  }
+
+  #respond(buffer: Buffer, start: number, length: number): boolean {
+    const { head } = this;
+    if (head.statusCode === 101) {
+      this.#sink?.onResponse(buffer, start, length);
+      return true;
+    }
+    this.bodyKind = responseBodyKind(head, this.#method);
+    this.body.begin(this.bodyKind, head.contentLength);
+    this.#state = State.body;
+    return this.#readBody(buffer, start, length, true);
+  }
+
+  #readBody(buffer: Buffer, start: number, length: number, first: boolean): boolean {
+    const { body } = this;
+    const sink = this.#sink;
+    if (sink === null) return false;
+    let flowing = true;
+    let pass: number;
+    if (this.contentOnly && this.bodyKind === BodyKind.chunked) {
+      if (first) flowing = sink.onResponse(buffer, start, start);
+      pass = body.read(buffer, start, length, (from, to) => {
+        flowing = sink.onResponseBody(buffer, from, to) && flowing;
+      });
+      if (pass < 0) return this.#malformed(body.fault);
+    } else {
+      pass = body.done ? start : body.read(buffer, start, length);
+      if (pass < 0) return this.#malformed(body.fault);
+      if (first) flowing = sink.onResponse(buffer, start, pass);
+      else if (pass > start) flowing = sink.onResponseBody(buffer, start, pass);
+    }
+    if (this.#sink !== sink) return false;
+    if (body.done) {
+      this.#end((this.bodyKind === BodyKind.none ? start : body.consumed) < length);
+      return true;
+    }
+    this.deadline = flowing ? deadlineIn(this.#timeouts.idle) : Number.POSITIVE_INFINITY;
+    return flowing;
+  }
+
+  #end(excess: boolean): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#state = State.idle;
+    this.#excess = excess;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.head.release();
+    sink?.onResponseEnd();
+  }
+
+  #malformed(fault: string): boolean {
+    this.#fail(new SallyportError('upstream_response_malformed', { detail: `the response cannot be read: ${fault}` }));
+    return false;
+  }
+
+  #fail(error: SallyportError): void {
+    const sink = this.#sink;
+    this.#sink = null;
+    this.#socket?.destroy();
+    sink?.onUpstreamGone(error);
+  }
+
+  readonly #onEnd = (): void => {
+    if (this.#state === State.body && this.body.endsAtClose()) {
+      this.#end(false);
+      this.#socket?.destroy();
+      return;
+    }
+    this.#socket?.destroy();
+  };
+
+  readonly #onDrain = (): void => {
+    if (!this.#awaitsDrain) return;
+    this.#awaitsDrain = false;
+    if (!this.#requestSent) this.deadline = Number.POSITIVE_INFINITY;
+    this.#sink?.onUpstreamDrain();
+  };
+
+  readonly #onError = (error: NodeJS.ErrnoException): void => {
+    this.#fail(new SallyportError('upstream_reset', { detail: `the connection broke: ${error.code ?? 'unknown reason'}`, cause: error }));
+  };
+
+  readonly #onClose = (): void => {
+    const wasIdle = this.#state === State.idle;
+    const sink = this.#sink;
+    const early = this.#state === State.head;
+    this.#leave(State.closed);
+    if (wasIdle) this.onIdleGone(this);
+    const detail = early ? 'the connection was closed before a response came' : 'the connection was closed in the middle of the response';
+    sink?.onUpstreamGone(new SallyportError('upstream_reset', { detail }));
+  };
+
+  #leave(state: State): void {
+    this.#state = state;
+    this.#sink = null;
+    this.deadline = Number.POSITIVE_INFINITY;
+    deadlines.forget(this);
+    if (state === State.closed && this.#buffer !== this.#small && !this.#lent) {
+      returnLargeBuffer(this.#buffer);
+      this.#buffer = this.#small;
+    }
+  }
+}
+
+function scanResponse(head: Head, end: number): ScanResult {
+  return head.scanResponse(end);
+}
+
+function ignore(): void {}
