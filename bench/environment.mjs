@@ -112,7 +112,8 @@ export function openFileLimit() {
 export function describeMachine(tools) {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown CPU',
-    cores: availableParallelism(),
+    // Not what this process may use: it has moved off the proxy's core.
+    cores: cpus().length,
     kernel: release(),
     node: process.versions.node,
     go: version(tools.go, ['version'], /go(\d[\w.]*)/),

@@ -44,7 +44,7 @@ function machineLine({ date, machine, options }) {
 function ratioTable({ workloads }) {
   const shown = workloads.filter(isWork);
   const columns = columnsOf(shown).filter(({ name }) => name !== 'direct');
-  if (shown.length === 0 || columns.length === 0) return '';
+  if (!columns.some(({ name }) => name === 'go')) return '';
   const withNginx = columns.some(({ name }) => name === 'nginx') && columns.some(({ name }) => name === 'sallyport');
   const head = ['work per CPU second, × Go', ...columns.map(({ title }) => title), ...(withNginx ? ['Sallyport × nginx'] : [])];
   const rows = shown.map((workload) => [
@@ -168,7 +168,7 @@ const megabytes = (bytes) => number(bytes === null || bytes === undefined ? null
  * @param {string[][]} rows
  */
 function table(head, rows) {
-  const isFigure = head.map((_, column) => rows.every((row) => /^[\d–]/.test(row[column] ?? '') && column > 0));
+  const isFigure = head.map((_, column) => rows.every((row) => /^[-–\d]/.test(row[column] ?? '') && column > 0));
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => (row[column] ?? '').length)));
   /** @param {string[]} cells */
   const line = (cells) =>

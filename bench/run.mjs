@@ -78,6 +78,7 @@ async function runAll(options) {
     found.push(summarize(workload, await measure(context, workload, able, options, progress.say)));
     progress.done();
   }
+  if (found.length === 0) throw new Error('Nothing could be measured; the lines above say why. The last results are kept.');
   return {
     date: new Date().toISOString(),
     machine: { ...describeMachine(tools), upstream: context.upstream.program, pinned: cores.proxy !== null, loadAverage },

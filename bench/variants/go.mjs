@@ -8,7 +8,7 @@ export const go = {
   name: 'go',
   title: 'Go',
   can: () => true,
-  missing: ({ goPrograms }) => (goPrograms === null ? 'Go is not installed' : null),
+  missing: ({ goPrograms }) => (goPrograms === null ? 'go is not installed' : null),
   start: async (context, workload) => {
     const port = await freePort();
     const proxy = join(context.goPrograms ?? '', 'proxy');

@@ -31,6 +31,7 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
   const { secureContext } = await upstreamTrust({ ca: config.upstream.ca, minVersion: config.upstream.min_tls });
   const head = { size: limits.head_size, count: limits.header_count };
   const dialSettings: Omit<DialSettings, 'sessions'> = {
+    hosts: new Map(Object.entries(config.upstream.hosts)),
     secureContext,
     headLimits: head,
     connectTimeout: timeouts.connect,

@@ -1,2 +1,15 @@
+export { makeSource } from './compile.js';
+export { configReference } from './config/reference.js';
+export { configJsonSchema } from './config/json-schema.js';
+export { ConfigError, formatProblems, type LoadedConfig, loadConfig, parseConfig } from './config/load.js';
+export type { GatewayConfig } from './config/schema.js';
+export { watchConfig } from './config/watch.js';
 export { type Caller, type DoorName, Exchange, type ExchangeKind, type Outcome, type PolicyVerdict } from './exchange.js';
 export { Gateway, type GatewayOptions, type Ports, startGateway } from './gateway.js';
+export { digestToken } from './pipeline/callers.js';
+export { canonicalHost, hostForUrl } from './policy/canonical-host.js';
+export { compilePolicy, type Policy } from './policy/policy.js';
+export { type Authority, exportCertificate, openAuthority, regenerateAuthority } from './tls/authority.js';
+export { javaTrustStore } from './tls/java-trust-store.js';
+export { leafMinter } from './tls/leaf.js';
+export { caBundle } from './tls/trust.js';

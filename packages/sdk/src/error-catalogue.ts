@@ -72,9 +72,10 @@ export const errorCatalogue = {
   config_not_found: entry(0, 'The configuration file cannot be read', 'Check the path and the permissions of the file.'),
   config_invalid: entry(0, 'The configuration is not valid', 'Correct the places that are listed; `sallyport config schema` prints what is allowed.'),
   authority_invalid: entry(0, 'The certificate authority cannot be used', 'Restore the missing half, or make a new one with `sallyport ca regenerate --confirm`.'),
-  authority_permissions: entry(0, 'Others can read the key of the certificate authority', 'Run chmod 600 on the key file and chmod 700 on its directory.'),
+  authority_permissions: entry(0, 'Others can use the key or the directory of the certificate authority', 'Run chmod 600 on the key file and chmod 700 on its directory.'),
   address_in_use: entry(0, 'The port is already in use', 'Stop what listens there, or choose another port for the listener.'),
   bind_failed: entry(0, 'The listener cannot be opened', 'Check the host and the port of the listener; ports below 1024 need rights.'),
+  not_ready: entry(503, 'The gateway is not ready to take requests', 'Ask again until the answer is 200; the members say what is being waited for.'),
   shutting_down: entry(503, 'The gateway is shutting down', 'Try again: another instance, or this one after its restart, will answer.'),
   internal_error: entry(500, 'Something went wrong inside the gateway', 'Please report it with the request id; the gateway log has the cause.'),
 } as const satisfies Record<string, CatalogueEntry>;

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts are what the configuration fills in.
 import { describe, expect, test } from 'vitest';
 import { readDocument } from './document.js';
 import { locate, plainValue, type Tree } from './document-tree.js';
@@ -9,7 +10,7 @@ const read = (text: string) =>
     () => true,
   );
 
-function valueOf(text: string): unknown {
+function plainValueOf(text: string): unknown {
   const { tree, findings } = read(text);
   expect(findings).toEqual([]);
   return plainValue(tree as Tree);
@@ -42,7 +43,7 @@ describe('understands', () => {
     ['the 1.2 rules, whatever a directive says', '%YAML 1.1\n---\na: off', { a: 'off' }],
     ['a byte order mark and CRLF', '\ufeffa: 1\r\nb: x\r\n', { a: 1, b: 'x' }],
   ])('%s', (_, text, value) => {
-    expect(valueOf(text)).toEqual(value);
+    expect(plainValueOf(text)).toEqual(value);
   });
 });
 
@@ -87,7 +88,7 @@ describe('is bounded', () => {
 
   test('brackets in texts and comments are no nesting', () => {
     const many = '['.repeat(200);
-    expect(valueOf(`a: "${many}" # ${many}\nb: |\n  ${many}\n`)).toEqual({ a: many, b: `${many}\n` });
+    expect(plainValueOf(`a: "${many}" # ${many}\nb: |\n  ${many}\n`)).toEqual({ a: many, b: `${many}\n` });
   });
 
   test('aliases that stand for ever more', () => {

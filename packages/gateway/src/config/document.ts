@@ -147,7 +147,7 @@ function buildMap(map: YAMLMap, span: Span, path: Path, builder: Builder): Tree 
     const keySpan = spanOf(key, span);
     if (!isScalar(key) || key.value === null) {
       builder.findings.push({ span: keySpan, path, message: 'a key has to be a plain text' });
-      builder.hidden.push(spanOf(pair.value as Node | null, keySpan));
+      builder.hidden.push(keySpan, spanOf(pair.value as Node | null, keySpan));
       continue;
     }
     const name = String(key.value);

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: these texts are what the configuration fills in.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { interpolate } from './interpolation.js';

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the texts show how references are written.
 /** A text with its variables filled in, or what is wrong with it. */
 export type Interpolation =
   | {

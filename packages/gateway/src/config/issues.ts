@@ -34,7 +34,9 @@ export function complaintsOf(issues: readonly Issue[], root: Tree): Complaint[] 
   for (const { issue, path } of flat) {
     const at = JSON.stringify(path);
     if (issue.code === 'unrecognized_keys' || meant.has(at) || (issue.code === 'custom' && misspelledIn.has(at))) continue;
-    complaints.push(complaintOf(issue, path, root));
+    const complaint = complaintOf(issue, path, root);
+    // One complaint about a value is enough: the next one is often about the same mistake.
+    if (!complaints.some(({ key, span }) => key === complaint.key && span.start === complaint.span.start)) complaints.push(complaint);
   }
   return complaints;
 }

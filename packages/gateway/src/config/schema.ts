@@ -4,6 +4,7 @@ import { limitsSchema, timeoutsSchema } from './schema/bounds.js';
 import { callersSchema } from './schema/callers.js';
 import { credentialsSchema } from './schema/credentials.js';
 import { listenersSchema } from './schema/listeners.js';
+import { staticHostsSchema } from './schema/static-hosts.js';
 import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
 import { checkAcrossSections } from './section-checks.js';
 
@@ -82,9 +83,10 @@ function upstreamSchema(context: ValueContext) {
     .strictObject({
       ca: z.array(readableFile(context)).prefault([]).describe('PEM files of authorities trusted in addition to those of the system.'),
       min_tls: oneOf(['TLSv1.2', 'TLSv1.3']).prefault('TLSv1.2').describe('The oldest TLS version spoken with upstreams.'),
+      hosts: staticHostsSchema(),
     })
     .prefault({})
-    .describe('How upstreams are verified.');
+    .describe('How upstreams are found and verified.');
 }
 
 function sanitizeSchema() {

@@ -3,6 +3,7 @@ import type { HostPattern } from '../policy/host-pattern.js';
 import { HostTable, patternRank } from '../policy/host-table.js';
 import { globSpecificity } from '../policy/path-glob.js';
 import { compilePathRule, type PathRule } from '../policy/path-rule.js';
+import { Secret } from '@sallyport/sdk';
 import type { Placement, Rendered } from '../placements/placement.js';
 import { type FieldSet, fieldSet } from '../wire/field-names.js';
 
@@ -13,6 +14,17 @@ export interface BindingOptions {
   readonly paths: readonly string[] | null;
   readonly placements: readonly Placement[];
   readonly plaintext: boolean;
+}
+
+/** What all placements of a binding make of a material, together. */
+export interface RenderedBinding {
+  /** Header lines, each with its CR LF. */
+  readonly lines: string;
+  readonly parameters: readonly NonNullable<Rendered['parameter']>[];
+  /** The values as they stand in the request: what may not come back in the response. */
+  readonly values: readonly string[];
+  /** The same and every part of the material: what may not be recorded. */
+  readonly secrets: readonly Secret[];
 }
 
 /** The rule that ties a credential and its placements to targets. Holds what was rendered for the material in use. */
@@ -26,7 +38,7 @@ export class Binding {
   readonly fields: FieldSet;
   readonly #placements: readonly Placement[];
   #material: Material | null = null;
-  #rendered: readonly Rendered[] = [];
+  #rendered: RenderedBinding | null = null;
 
   constructor(options: BindingOptions) {
     this.credential = options.credential;
@@ -39,13 +51,26 @@ export class Binding {
   }
 
   /** What the placements make of a material; computed when the material changes, not for each request. Throws `credential_unusable`. */
-  render(material: Material): readonly Rendered[] {
-    if (material !== this.#material) {
-      this.#rendered = this.#placements.map((placement) => placement.render(material));
+  render(material: Material): RenderedBinding {
+    if (this.#rendered === null || material !== this.#material) {
+      this.#rendered = combine(
+        this.#placements.map((placement) => placement.render(material)),
+        material,
+      );
       this.#material = material;
     }
     return this.#rendered;
   }
+}
+
+function combine(rendered: readonly Rendered[], material: Material): RenderedBinding {
+  const values = [...new Set(rendered.flatMap((one) => one.values))];
+  return {
+    lines: rendered.map((one) => one.lines).join(''),
+    parameters: rendered.flatMap((one) => (one.parameter === null ? [] : [one.parameter])),
+    values,
+    secrets: [material.secret, ...material.fields.values(), ...values.map((value) => new Secret(value))],
+  };
 }
 
 /** A binding under one of its host patterns. Of two, the one with the smaller `hostRank` is for the more specific host. */

@@ -10,14 +10,13 @@ import type { Passage } from './passage.js';
 export function inject(passage: Passage, binding: Binding, material: Material): void {
   const { exchange } = passage;
   const { head } = passage.client;
+  const rendered = binding.render(material);
   exchange.credential = binding.credential.name;
   exchange.injectedHeaders = binding.fieldNames;
-  exchange.secrets = [material.secret, ...material.fields.values()];
+  exchange.secrets = rendered.secrets;
   passage.injectedFields = binding.fields;
-  for (const rendered of binding.render(material)) {
-    passage.injectedLines += rendered.lines;
-    passage.placedValues = passage.placedValues.length === 0 ? rendered.values : [...passage.placedValues, ...rendered.values];
-    if (rendered.parameter !== null) exchange.query = setParameter(exchange.query, rendered.parameter.name, rendered.parameter.value);
-  }
+  passage.injectedLines = rendered.lines;
+  passage.placedValues = rendered.values;
+  for (const { name, value } of rendered.parameters) exchange.query = setParameter(exchange.query, name, value);
   for (let i = 0; i < head.count; i++) if (binding.fields[head.id[i] as number] === 1) head.cut[i] = 1;
 }

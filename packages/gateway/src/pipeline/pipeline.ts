@@ -109,7 +109,7 @@ function resolveThenForward(passage: Passage, binding: Binding): void {
     (error: unknown) => {
       done();
       if (client.closed) abandon(passage);
-      else refuse(passage, asSallyportError(error));
+      else refuse(passage, withoutSource(asSallyportError(error)));
     },
   );
 }
@@ -122,6 +122,12 @@ function injectAndForward(passage: Passage, binding: Binding, material: Material
     return;
   }
   new Forward(passage, hooks).start();
+}
+
+/** The same failure without what only the operator should read: sources name files and quote programs. The log has all of it. */
+function withoutSource(error: SallyportError): SallyportError {
+  if (error.code !== 'credential_unavailable') return error;
+  return new SallyportError(error.code, { detail: `the credential ${String(error.members.credential)} could not be obtained`, members: error.members });
 }
 
 /** The client left before there was anything to answer. */

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns';
 import { connect as connectTcp, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import { SallyportError } from '@sallyport/sdk';
@@ -6,6 +5,7 @@ import { judgeAddress } from '../policy/address-guard.js';
 import type { Network } from '../policy/network.js';
 import type { HeadLimits } from '../wire/head.js';
 import { UpstreamConnection, type UpstreamTimeouts } from '../wire/upstream-connection.js';
+import { resolveHost } from './resolve-host.js';
 import { type DialStage, upstreamError } from './upstream-error.js';
 
 /** Where to, and which networks beyond the public Internet the deciding rule names. */
@@ -18,6 +18,8 @@ export interface DialTarget {
 }
 
 export interface DialSettings {
+  /** Addresses by canonical name, for names that the system is not asked about. */
+  readonly hosts: ReadonlyMap<string, string>;
   readonly secureContext: SecureContext;
   readonly headLimits: HeadLimits;
   /** Milliseconds; 0 means no limit. */
@@ -128,7 +130,7 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
     return made;
   }
 
-  resolveHost(host, (error, addresses) => {
+  resolveHost(host, settings.hosts, (error, addresses) => {
     if (finished) return;
     if (error !== null) {
       fail(upstreamError(error, 'resolve', host, port));
@@ -155,14 +157,6 @@ export function judge(addresses: readonly string[], { host, permits }: Pick<Dial
   }
   if (allowed.length > 0) return allowed;
   return new SallyportError('address_denied', { detail: `${host} may not be called: ${isIP(host) === 0 ? 'it resolves to an address of which ' : ''}${reason}` });
-}
-
-function resolveHost(host: string, done: (error: NodeJS.ErrnoException | null, addresses: readonly string[]) => void): void {
-  if (isIP(host) !== 0) {
-    done(null, [host]);
-    return;
-  }
-  lookup(host, { all: true, verbatim: true }, (error, found) => done(error, error === null ? found.map((entry) => entry.address) : []));
 }
 
 function ignore(): void {}

@@ -17,7 +17,7 @@ const SENTENCES = {
 export function unreadiness({ state, failing }: ReadinessReport): SallyportError | null {
   if (state === 'ready' && failing.length === 0) return null;
   const details = failing.map(({ name, detail }) => `${name}: ${detail}`);
-  return new SallyportError('shutting_down', {
+  return new SallyportError('not_ready', {
     detail: [SENTENCES[state], ...details].join(' '),
     hint: 'Ask again until the answer is 200; the members say what is being waited for.',
     members: { state, failing },
