@@ -7,7 +7,9 @@ const entries = Object.entries(errorCatalogue);
 
 /** docs/errors.md, made from the catalogue. */
 function errorsPage(): string {
-  const rows = entries.map(([code, { status, title, hint }]) => `| <a id="${code}"></a>\`${code}\` | ${status === 0 ? '–' : status} | ${title}. | ${hint} |`);
+  const rows = entries.map(
+    ([code, { status, title, hint }]) => `| <a id="${code}"></a>\`${code}\` | ${status === 0 ? '–' : status} | ${title}. | ${hint} |`,
+  );
   return [
     '# Errors',
     '',

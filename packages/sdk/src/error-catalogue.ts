@@ -15,68 +15,183 @@ function entry(status: number, title: string, hint: string): CatalogueEntry {
  */
 export const errorCatalogue = {
   // Messages that the wire refuses (RFC 9112).
-  request_malformed: entry(400, 'The request is not well-formed HTTP/1.1', 'Send a request that follows RFC 9112; the detail names the byte that does not.'),
-  request_framing_ambiguous: entry(400, 'The length of the request body is ambiguous', 'Send either one Content-Length or one `Transfer-Encoding: chunked`, never both and never twice.'),
-  request_head_too_large: entry(431, 'The request head is larger than the limit', 'Send fewer or shorter header fields, or raise `limits.head_size` or `limits.header_count`.'),
-  request_trailers_refused: entry(400, 'The trailer section holds a field that may not be there', 'Move framing, routing and credential fields from the trailers to the head.'),
+  request_malformed: entry(
+    400,
+    'The request is not well-formed HTTP/1.1',
+    'Send a request that follows RFC 9112; the detail names the byte that does not.',
+  ),
+  request_framing_ambiguous: entry(
+    400,
+    'The length of the request body is ambiguous',
+    'Send either one Content-Length or one `Transfer-Encoding: chunked`, never both and never twice.',
+  ),
+  request_head_too_large: entry(
+    431,
+    'The request head is larger than the limit',
+    'Send fewer or shorter header fields, or raise `limits.head_size` or `limits.header_count`.',
+  ),
+  request_trailers_refused: entry(
+    400,
+    'The trailer section holds a field that may not be there',
+    'Move framing, routing and credential fields from the trailers to the head.',
+  ),
   request_version_unsupported: entry(505, 'The HTTP version is not supported on this listener', 'Use HTTP/1.1 or HTTP/1.0.'),
-  request_target_unsupported: entry(400, 'This door does not speak this form of request target', 'The forward proxy takes CONNECT and absolute URLs; the sidecar takes a path.'),
+  request_target_unsupported: entry(
+    400,
+    'This door does not speak this form of request target',
+    'The forward proxy takes CONNECT and absolute URLs; the sidecar takes a path.',
+  ),
   not_found: entry(404, 'There is nothing at this path', 'The paths of this listener are listed in docs/doors.md.'),
   method_not_allowed: entry(405, 'This path does not answer this method', 'Use one of the methods in the Allow header.'),
 
   // Identify.
-  caller_required: entry(407, 'This gateway needs to know who is asking', 'Send the caller token in Proxy-Authorization: put it in the proxy URL, as in http://any:TOKEN@host:9080.'),
+  caller_required: entry(
+    407,
+    'This gateway needs to know who is asking',
+    'Send the caller token in Proxy-Authorization: put it in the proxy URL, as in http://any:TOKEN@host:9080.',
+  ),
   caller_unknown: entry(407, 'The caller token is not known', 'Use a token named under `gateway.callers`, or one that `sallyport run` handed out.'),
-  caller_throttled: entry(429, 'Too many failed attempts to identify from this address', 'Wait for the time in Retry-After, then try again with a valid token.'),
+  caller_throttled: entry(
+    429,
+    'Too many failed attempts to identify from this address',
+    'Wait for the time in Retry-After, then try again with a valid token.',
+  ),
 
   // Admit.
   target_missing: entry(400, 'The request names no target', 'Send the target as an absolute URL; on the sidecar in the X-Connect-Target-URL header.'),
   target_invalid: entry(400, 'The target is not a URL that can be called', 'Send an absolute http or https URL with a valid host and port.'),
-  target_path_ambiguous: entry(400, 'The target path can be read in more than one way', 'Send a path without dot segments, encoded or not, and without backslashes.'),
+  target_path_ambiguous: entry(
+    400,
+    'The target path can be read in more than one way',
+    'Send a path without dot segments, encoded or not, and without backslashes.',
+  ),
   context_data_invalid: entry(400, 'The context data cannot be decoded', 'Send standard Base64 of a JSON object.'),
-  insecure_target: entry(400, 'The target is not HTTPS', 'Call the https:// address, or set `insecure_targets: true` on the listener for a network that you trust.'),
-  policy_denied: entry(403, 'The policy does not let this request out', 'Add a rule that allows it; `sallyport config explain METHOD URL` shows what is missing.'),
-  address_denied: entry(403, 'The host resolves to an address that may not be called', 'If the address is meant to be reached, name its network in the rule: `allow HOST to CIDR`.'),
-  misdirected_request: entry(421, 'The request is for another host than the connection was opened to', 'Open a connection to the host that the request names.'),
-  plaintext_credential_refused: entry(403, 'A credential would have to travel unencrypted', 'Call the https:// address, or set `plaintext: true` on the binding for a network that you trust.'),
+  insecure_target: entry(
+    400,
+    'The target is not HTTPS',
+    'Call the https:// address, or set `insecure_targets: true` on the listener for a network that you trust.',
+  ),
+  policy_denied: entry(
+    403,
+    'The policy does not let this request out',
+    'Add a rule that allows it; `sallyport config explain METHOD URL` shows what is missing.',
+  ),
+  address_denied: entry(
+    403,
+    'The host resolves to an address that may not be called',
+    'If the address is meant to be reached, name its network in the rule: `allow HOST to CIDR`.',
+  ),
+  misdirected_request: entry(
+    421,
+    'The request is for another host than the connection was opened to',
+    'Open a connection to the host that the request names.',
+  ),
+  plaintext_credential_refused: entry(
+    403,
+    'A credential would have to travel unencrypted',
+    'Call the https:// address, or set `plaintext: true` on the binding for a network that you trust.',
+  ),
   limit_exceeded: entry(503, 'The gateway is at its limit', 'Try again later, or raise the limit that the detail names.'),
 
   // Select, resolve, inject.
-  credential_ambiguous: entry(400, 'Several credentials fit this request equally well', 'Make one binding more specific by path or method, or give the caller only one of the candidates.'),
-  credential_unavailable: entry(502, 'The credential could not be obtained', 'The gateway log says why the source failed; `sallyport config check --sources` tries each source.'),
-  credential_unusable: entry(502, 'The credential cannot be placed into a request', 'The material holds a character that a header or URL cannot carry; correct it at its source.'),
+  credential_ambiguous: entry(
+    400,
+    'Several credentials fit this request equally well',
+    'Make one binding more specific by path or method, or give the caller only one of the candidates.',
+  ),
+  credential_unavailable: entry(
+    502,
+    'The credential could not be obtained',
+    'The gateway log says why the source failed; `sallyport config check --sources` tries each source.',
+  ),
+  credential_unusable: entry(
+    502,
+    'The credential cannot be placed into a request',
+    'The material holds a character that a header or URL cannot carry; correct it at its source.',
+  ),
 
   // Forward.
-  upstream_dns_failed: entry(502, 'The name of the upstream does not resolve', 'Check the host name and the resolver of the machine that the gateway runs on.'),
-  upstream_refused: entry(502, 'The upstream refused the connection', 'Check that the upstream listens on that port and that no firewall is in between.'),
+  upstream_dns_failed: entry(
+    502,
+    'The name of the upstream does not resolve',
+    'Check the host name and the resolver of the machine that the gateway runs on.',
+  ),
+  upstream_refused: entry(
+    502,
+    'The upstream refused the connection',
+    'Check that the upstream listens on that port and that no firewall is in between.',
+  ),
   upstream_unreachable: entry(502, 'There is no route to the upstream', 'Check the network between the gateway and the upstream.'),
-  upstream_reset: entry(502, 'The upstream closed the connection before it answered', 'Try again if the request may be repeated; look into the log of the upstream.'),
+  upstream_reset: entry(
+    502,
+    'The upstream closed the connection before it answered',
+    'Try again if the request may be repeated; look into the log of the upstream.',
+  ),
   upstream_connect_timeout: entry(504, 'The upstream did not accept the connection in time', 'Check the network, or raise `timeouts.connect`.'),
-  upstream_tls_timeout: entry(504, 'The TLS handshake with the upstream did not finish in time', 'Check that the port speaks TLS, or raise `timeouts.tls_handshake`.'),
-  upstream_tls_expired: entry(502, 'The certificate of the upstream has expired or is not valid yet', 'Renew the certificate of the upstream, and check the clock of this machine.'),
-  upstream_tls_name_mismatch: entry(502, 'The certificate of the upstream is for another name', 'Call the upstream by a name that its certificate carries.'),
-  upstream_tls_untrusted: entry(502, 'The certificate of the upstream is not signed by an authority that is trusted here', 'Add the authority of the upstream to `gateway.upstream.ca`.'),
+  upstream_tls_timeout: entry(
+    504,
+    'The TLS handshake with the upstream did not finish in time',
+    'Check that the port speaks TLS, or raise `timeouts.tls_handshake`.',
+  ),
+  upstream_tls_expired: entry(
+    502,
+    'The certificate of the upstream has expired or is not valid yet',
+    'Renew the certificate of the upstream, and check the clock of this machine.',
+  ),
+  upstream_tls_name_mismatch: entry(
+    502,
+    'The certificate of the upstream is for another name',
+    'Call the upstream by a name that its certificate carries.',
+  ),
+  upstream_tls_untrusted: entry(
+    502,
+    'The certificate of the upstream is not signed by an authority that is trusted here',
+    'Add the authority of the upstream to `gateway.upstream.ca`.',
+  ),
   upstream_tls_failed: entry(502, 'The TLS handshake with the upstream failed', 'Check that the port speaks TLS 1.2 or newer.'),
   upstream_response_timeout: entry(504, 'The upstream did not answer in time', 'Raise `timeouts.response_head` if the upstream is known to be slow.'),
-  upstream_response_malformed: entry(502, 'The answer of the upstream is not well-formed HTTP/1.1', 'Look at the upstream: it sends a response that can be read in more than one way.'),
-  upstream_idle_timeout: entry(504, 'The upstream fell silent in the middle of its answer', 'Raise `timeouts.idle` if the upstream is known to pause for longer.'),
+  upstream_response_malformed: entry(
+    502,
+    'The answer of the upstream is not well-formed HTTP/1.1',
+    'Look at the upstream: it sends a response that can be read in more than one way.',
+  ),
+  upstream_idle_timeout: entry(
+    504,
+    'The upstream fell silent in the middle of its answer',
+    'Raise `timeouts.idle` if the upstream is known to pause for longer.',
+  ),
   total_timeout: entry(504, 'The exchange took longer than the total time allowed', 'Raise `timeouts.total` or take it out.'),
 
   // The client's side of an exchange; the first two may still be answered, the others find nobody there.
   client_head_timeout: entry(408, 'The request head did not arrive in time', 'Send the whole head at once, or raise `timeouts.head`.'),
-  client_idle_timeout: entry(408, 'The client fell silent in the middle of its request', 'Raise `timeouts.idle` if the client is known to pause for longer.'),
+  client_idle_timeout: entry(
+    408,
+    'The client fell silent in the middle of its request',
+    'Raise `timeouts.idle` if the client is known to pause for longer.',
+  ),
   client_aborted: entry(0, 'The client went away before the exchange was finished', 'Nothing to do here; look at the client.'),
-  client_tls_failed: entry(0, 'The TLS handshake with the client failed', 'Make the client trust the Sallyport authority: `sallyport ca path` says where it is.'),
+  client_tls_failed: entry(
+    0,
+    'The TLS handshake with the client failed',
+    'Make the client trust the Sallyport authority: `sallyport ca path` says where it is.',
+  ),
 
   // Starting and configuring.
   config_not_found: entry(0, 'The configuration file cannot be read', 'Check the path and the permissions of the file.'),
   config_invalid: entry(0, 'The configuration is not valid', 'Correct the places that are listed; `sallyport config schema` prints what is allowed.'),
-  authority_invalid: entry(0, 'The certificate authority cannot be used', 'Restore the missing half, or make a new one with `sallyport ca regenerate --confirm`.'),
-  authority_permissions: entry(0, 'Others can use the key or the directory of the certificate authority', 'Run chmod 600 on the key file and chmod 700 on its directory.'),
+  authority_invalid: entry(
+    0,
+    'The certificate authority cannot be used',
+    'Restore the missing half, or make a new one with `sallyport ca regenerate --confirm`.',
+  ),
+  authority_permissions: entry(
+    0,
+    'Others can use the key or the directory of the certificate authority',
+    'Run chmod 600 on the key file and chmod 700 on its directory.',
+  ),
   address_in_use: entry(0, 'The port is already in use', 'Stop what listens there, or choose another port for the listener.'),
   bind_failed: entry(0, 'The listener cannot be opened', 'Check the host and the port of the listener; ports below 1024 need rights.'),
   not_ready: entry(503, 'The gateway is not ready to take requests', 'Ask again until the answer is 200; the members say what is being waited for.'),
-  shutting_down: entry(503, 'The gateway is shutting down', 'Try again: another instance, or this one after its restart, will answer.'),
   internal_error: entry(500, 'Something went wrong inside the gateway', 'Please report it with the request id; the gateway log has the cause.'),
 } as const satisfies Record<string, CatalogueEntry>;
 
