@@ -35,10 +35,15 @@ export interface Ports {
 }
 
 interface Open<D extends ForwardDoor | SidecarDoor> {
+  /** What cannot change without opening another port. */
   readonly key: string;
+  readonly options: ListenerOptions;
   readonly listener: Listener<D>;
   readonly port: number;
 }
+
+/** A listener, whichever door it is for. */
+type Closable = Pick<Listener<ForwardDoor>, 'connections' | 'drain' | 'destroy'>;
 
 const QUEUED_EVENTS = 65_536;
 const DRAIN_POLL = 50;
@@ -58,11 +63,21 @@ export class Gateway {
   #runtime: Runtime;
   #forward: Open<ForwardDoor> | null = null;
   #sidecar: Open<SidecarDoor> | null = null;
+  /** Listeners of earlier configurations on which something may still be under way. */
+  readonly #former = new Set<Closable>();
   #ops: { readonly key: string; readonly server: OpsServer; readonly port: number } | null = null;
   #state: ReadinessReport['state'] = 'starting';
   #lastReloadFailure: string | null = null;
 
-  constructor(parts: { config: GatewayConfig; runtime: Runtime; lasting: Lasting; authority: Authority; log: EventLog; metrics: Metrics; version: string }) {
+  constructor(parts: {
+    config: GatewayConfig;
+    runtime: Runtime;
+    lasting: Lasting;
+    authority: Authority;
+    log: EventLog;
+    metrics: Metrics;
+    version: string;
+  }) {
     this.#config = parts.config;
     this.#runtime = parts.runtime;
     this.#lasting = parts.lasting;
@@ -78,6 +93,11 @@ export class Gateway {
     return this.log.logger;
   }
 
+  /** The configuration that is in force. */
+  get config(): GatewayConfig {
+    return this.#config;
+  }
+
   get ports(): Ports {
     return { forward: this.#forward?.port ?? null, sidecar: this.#sidecar?.port ?? null, ops: this.#ops?.port ?? null };
   }
@@ -87,7 +107,8 @@ export class Gateway {
     try {
       await this.#openListeners(this.#config, this.#runtime);
     } catch (error) {
-      this.#destroyListeners();
+      await this.#ops?.server.close();
+      this.#runtime.retire();
       throw error;
     }
     this.#state = 'ready';
@@ -129,39 +150,57 @@ export class Gateway {
   /** Stops accepting, waits for what is in flight, at most as long as the configuration allows, then closes. An abort closes at once. */
   async stop(signal?: AbortSignal): Promise<void> {
     this.#state = 'draining';
-    this.#forward?.listener.drain();
-    this.#sidecar?.listener.drain();
+    for (const listener of this.#listeners()) listener.drain();
     const end = performance.now() + this.#config.shutdown.drain;
     while (this.#busy() && performance.now() < end && signal?.aborted !== true) await pause(DRAIN_POLL, signal);
-    this.#destroyListeners();
     for (const tunnel of this.#lasting.tunnels) tunnel.destroy();
+    await Promise.all(this.#listeners().map((listener) => listener.destroy()));
     this.#runtime.retire();
     await this.#ops?.server.close();
     await this.log.close(signal);
   }
 
   #busy(): boolean {
-    return (this.#forward?.listener.connections ?? 0) + (this.#sidecar?.listener.connections ?? 0) + this.#lasting.tunnels.size > 0;
+    return this.#lasting.tunnels.size > 0 || this.#listeners().some((listener) => listener.connections > 0);
   }
 
-  #destroyListeners(): void {
-    this.#forward?.listener.destroy();
-    this.#sidecar?.listener.destroy();
+  #listeners(): Closable[] {
+    const open = [this.#forward?.listener, this.#sidecar?.listener].filter((listener) => listener !== undefined);
+    return [...open, ...this.#former];
   }
 
   async #openListeners(config: GatewayConfig, runtime: Runtime): Promise<void> {
-    const forward = await this.#place(this.#forward, config.listeners.forward, config, (options) => forwardListener(options, { runtime, door: forwardDoor(config) }));
     const door = sidecarDoor(config);
-    const sidecar =
-      door === null ? null : await this.#place(this.#sidecar, config.listeners.sidecar, config, (options) => sidecarListener(options, { runtime, door }));
-    await this.#placeOps(config);
+    let forward: Open<ForwardDoor> | null = null;
+    let sidecar: Open<SidecarDoor> | null = null;
+    try {
+      forward = await this.#place(this.#forward, config.listeners.forward, config, (options) =>
+        forwardListener(options, { runtime, door: forwardDoor(config) }),
+      );
+      if (door !== null)
+        sidecar = await this.#place(this.#sidecar, config.listeners.sidecar, config, (options) => sidecarListener(options, { runtime, door }));
+      await this.#placeOps(config);
+    } catch (error) {
+      await Promise.all([discard(forward, this.#forward), discard(sidecar, this.#sidecar)]);
+      throw error;
+    }
     // Only now that nothing can fail any more do the doors change over.
-    if (this.#forward !== null && this.#forward !== forward) this.#forward.listener.drain();
-    if (this.#sidecar !== null && this.#sidecar !== sidecar) this.#sidecar.listener.drain();
+    forward?.listener.update(forward.options);
+    sidecar?.listener.update(sidecar.options);
+    this.#leave(this.#forward, forward);
+    this.#leave(this.#sidecar, sidecar);
     if (forward !== null) forward.listener.current = { runtime, door: forwardDoor(config) };
     if (sidecar !== null && door !== null) sidecar.listener.current = { runtime, door };
     this.#forward = forward;
     this.#sidecar = sidecar;
+  }
+
+  /** Stops accepting at a port that the next configuration does not have; what is under way there ends there. */
+  #leave<D extends ForwardDoor | SidecarDoor>(before: Open<D> | null, after: Open<D> | null): void {
+    for (const former of this.#former) if (former.connections === 0) this.#former.delete(former);
+    if (before === null || before.listener === after?.listener) return;
+    before.listener.drain();
+    this.#former.add(before.listener);
   }
 
   /** The open listener when its place did not change, otherwise a new one. */
@@ -173,10 +212,11 @@ export class Gateway {
   ): Promise<Open<D> | null> {
     if (wanted === undefined) return null;
     const tls = wanted.tls === undefined ? null : await readPair(wanted.tls);
-    const key = JSON.stringify([wanted.host, wanted.port, tls, config.limits.connections, config.timeouts.tls_handshake]);
-    if (open !== null && open.key === key) return open;
-    const listener = make({ host: wanted.host, port: wanted.port, tls, maxConnections: config.limits.connections });
-    return { key, listener, port: await listener.listen() };
+    const key = JSON.stringify([wanted.host, wanted.port, tls !== null]);
+    const options = { host: wanted.host, port: wanted.port, tls, maxConnections: config.limits.connections };
+    if (open !== null && open.key === key) return { ...open, options };
+    const listener = make(options);
+    return { key, options, listener, port: await listener.listen() };
   }
 
   async #placeOps({ listeners: { ops } }: GatewayConfig): Promise<void> {
@@ -250,6 +290,11 @@ export async function startGateway(config: GatewayConfig, options: GatewayOption
   }
 }
 
+/** Closes a listener that was opened for a configuration that does not come into force. */
+async function discard<D extends ForwardDoor | SidecarDoor>(opened: Open<D> | null, kept: Open<D> | null): Promise<void> {
+  if (opened !== null && opened.listener !== kept?.listener) await opened.listener.destroy();
+}
+
 /** What cannot change while the gateway runs: it would make certificates under another authority, or lose events on the way to another file. */
 function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {
   if (JSON.stringify(before.authority) !== JSON.stringify(after.authority)) throw restartNeeded('gateway.authority');
@@ -257,7 +302,10 @@ function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {
 }
 
 function restartNeeded(key: string): SallyportError {
-  return new SallyportError('config_invalid', { detail: `${key} changed, which takes a restart`, hint: 'Restart the gateway, or take the change back.' });
+  return new SallyportError('config_invalid', {
+    detail: `${key} changed, which takes a restart`,
+    hint: 'Restart the gateway, or take the change back.',
+  });
 }
 
 async function readPair(tls: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
@@ -267,9 +315,13 @@ async function readPair(tls: { cert: string; key: string }): Promise<{ cert: str
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
+    signal?.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
   });
 }

@@ -9,6 +9,13 @@ export { Gateway, type GatewayOptions, type Ports, startGateway } from './gatewa
 export { digestToken } from './pipeline/callers.js';
 export { canonicalHost, hostForUrl } from './policy/canonical-host.js';
 export { compilePolicy, type Policy } from './policy/policy.js';
+export { controlSocketPath } from './runs/control-socket.js';
+export { type JoinedRun, joinGateway } from './runs/run-client.js';
+export { forwardProxyUrl, type RunOffer } from './runs/run-protocol.js';
+export { type RunServer, serveRuns } from './runs/run-server.js';
+export type { RunHost, RunProblem, RunSummary } from './runs/run-tally.js';
+export { type RunCredentials, Runs } from './runs/runs.js';
+export { secretVariables } from './runs/secret-variables.js';
 export { type Authority, exportCertificate, openAuthority, regenerateAuthority } from './tls/authority.js';
 export { javaTrustStore } from './tls/java-trust-store.js';
 export { leafMinter } from './tls/leaf.js';

@@ -21,14 +21,14 @@ export interface ScalarTree {
 }
 
 /** A map with its keys in the order of the file. */
-export interface MapTree {
+interface MapTree {
   readonly kind: 'map';
   readonly span: Span;
   readonly entries: ReadonlyMap<string, { readonly key: Span; readonly node: Tree }>;
 }
 
 /** A list. */
-export interface ListTree {
+interface ListTree {
   readonly kind: 'list';
   readonly span: Span;
   readonly items: readonly Tree[];

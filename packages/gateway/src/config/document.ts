@@ -3,7 +3,7 @@ import { plainNull, type Span, type Tree } from './document-tree.js';
 import { interpolate } from './interpolation.js';
 
 /** What is wrong at a place of the text. */
-export interface Finding {
+interface Finding {
   readonly span: Span;
   /** The keys and indexes that lead there, as far as known. */
   readonly path: readonly PropertyKey[];
@@ -57,7 +57,7 @@ export function readDocument(text: string, lookup: (name: string) => string | un
   }
   if (document.contents === null) return { tree: null, findings: [], hidden: [] };
   const builder: Builder = { text, lookup, showable, findings: [], hidden: [], anchors: new Map(), aliases: 0, nodes: 0 };
-  const tree = build(document.contents as Node, [], builder);
+  const tree = build(document.contents, [], builder);
   return { tree, findings: builder.findings, hidden: builder.hidden };
 }
 
@@ -145,14 +145,14 @@ function buildMap(map: YAMLMap, span: Span, path: Path, builder: Builder): Tree 
   for (const pair of map.items) {
     const key = pair.key as Node | null;
     const keySpan = spanOf(key, span);
-    if (!isScalar(key) || key.value === null) {
+    const name = isScalar(key) ? keyName(key.value) : null;
+    if (name === null) {
       builder.findings.push({ span: keySpan, path, message: 'a key has to be a plain text' });
       builder.hidden.push(keySpan, spanOf(pair.value as Node | null, keySpan));
       continue;
     }
-    const name = String(key.value);
     const node = build(pair.value as Node | null, [...path, name], builder);
-    if (name === MERGE_KEY && key.type === 'PLAIN') {
+    if (name === MERGE_KEY && isScalar(key) && key.type === 'PLAIN') {
       merged.push(...(node.kind === 'list' ? node.items : [node]));
     } else if (name === '__proto__') {
       builder.findings.push({ span: keySpan, path: [...path, name], message: 'this key cannot be used' });
@@ -171,6 +171,11 @@ function buildMap(map: YAMLMap, span: Span, path: Path, builder: Builder): Tree 
     for (const [name, entry] of source.entries) if (!entries.has(name)) entries.set(name, entry);
   }
   return { kind: 'map', span, entries };
+}
+
+/** Numbers and words such as `true` are keys like any other; nothing at all is none. */
+function keyName(value: unknown): string | null {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean' ? String(value) : null;
 }
 
 function resolveAlias(name: string, span: Span, path: Path, builder: Builder): Tree {

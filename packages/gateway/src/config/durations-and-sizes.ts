@@ -30,7 +30,7 @@ export function formatSize(bytes: number): string {
 function parseQuantity(text: string, pattern: RegExp, units: Readonly<Record<string, number>>): number | null {
   const match = pattern.exec(text);
   if (match === null) return null;
-  const value = Number(match[1]) * (units[match[2] as string] as number);
+  const value = Number(match[1]) * units[match[2]];
   return Number.isSafeInteger(value) ? value : null;
 }
 

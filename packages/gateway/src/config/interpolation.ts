@@ -61,7 +61,7 @@ function findReference(text: string, from: number): Reference | null {
   const escaped = match[0].startsWith('$$');
   // After an escape only the three characters are used up: what follows may hold references of its own.
   const end = escaped ? match.index + 3 : REFERENCE.lastIndex;
-  return { start: match.index, end, escaped, closed: match[2] === '}', content: match[1] as string };
+  return { start: match.index, end, escaped, closed: match[2] === '}', content: match[1] };
 }
 
 function messageForUnset(name: string): string {

@@ -38,7 +38,7 @@ export const writtenSchema: JsonSchema = z.toJSONSchema(
  */
 export function configJsonSchema(): JsonSchema {
   const { $schema = 'https://json-schema.org/draft/2020-12/schema', ...schema } = acceptReferences(writtenSchema);
-  return { $schema, $id: 'https://sallyport.dev/config.schema.json', title: 'Sallyport configuration', ...schema };
+  return { $schema, $id: 'urn:sallyport:config', title: 'Sallyport configuration', ...schema };
 }
 
 function acceptReferences(schema: JsonSchema): JsonSchema {

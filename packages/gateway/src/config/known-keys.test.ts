@@ -39,7 +39,7 @@ gateway:
   callers:
     a: { token: { env: LONG }, credentials: [a] }
     b: { loopback: true, credentials: all }
-  upstream: { ca: [/dev/null], min_tls: TLSv1.2 }
+  upstream: { ca: [/dev/null], min_tls: TLSv1.2, hosts: { x.example: 127.0.0.1 } }
   timeouts: { head: 10s, idle: 5m, keep_alive: 2m, connect: 10s, tls_handshake: 10s, response_head: 5m, total: off }
   limits:
     head_size: 32kb
@@ -54,7 +54,7 @@ gateway:
   shutdown: { drain: 30s }
 `.replace('{ file: /dev/null }', '{ env: LONG }');
 
-const CHOSEN_NAMES = /^gateway\.(credentials|callers)$/;
+const CHOSEN_NAMES = /^gateway\.(credentials|callers|upstream\.hosts)$/;
 
 interface Key {
   readonly path: readonly (string | number)[];
@@ -143,7 +143,7 @@ test('a key that nobody knows is an error in every map', () => {
   }
 });
 
-test('no value but those of paths, names and texts may be of another type', () => {
+test('a map that means nothing is an error as the value of any key', () => {
   for (const { path, key } of keys) {
     const document = parseDocument(FULL);
     document.setIn([...path, key], document.createNode({ quixotic: [null] }));
@@ -163,11 +163,16 @@ describe('a line may be shown when its value', () => {
     [['gateway', 'policy', 'rules', 0], true],
     [['gateway', 'listeners', 'forward', 'port'], true],
     [['gateway', 'callers', 'ci', 'credentials', 0], true],
+    [['gateway', 'upstream', 'hosts', 'a.example'], true],
+    [['gateway', 'credentials', 'a', 'bind', 0, 'place', 'header'], true],
+    [['gateway', 'credentials', 'a', 'bind', 0, 'place', 1, 'header'], true],
     [['gateway', 'callers', 'ci', 'token'], false],
     [['gateway', 'callers', 'ci', 'token', 'env'], false],
     [['gateway', 'callers', 'ci', 'tokn'], false],
     [['gateway', 'callers', 'ci'], false],
     [['gateway', 'callers'], false],
+    [['gateway', 'log', 'constructor'], false],
+    [['gateway', 'log', 'level', 'x'], false],
     [['gateway', 'credentials', 'a', 'source'], false],
     [['gateway', 'credentials', 'a', 'source', 'command', 0], false],
     [['gateway', 'credentials', 'a', 'bind', 0, 'place', 'format'], false],

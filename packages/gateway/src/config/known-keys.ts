@@ -2,15 +2,12 @@ import type { Tree } from './document-tree.js';
 import { type JsonSchema, writtenSchema } from './json-schema.js';
 
 /** Keys whose value may hold a secret, by intent or by accident: their lines are never shown. */
-const UNSHOWABLE = new Set(['token', 'value', 'username', 'format', 'command']);
+const UNSHOWABLE: ReadonlySet<PropertyKey> = new Set(['token', 'value', 'username', 'format', 'command']);
 
-const SHOWABLE = showableKeys(writtenSchema, new Set());
-
-/** Whether a scalar at this path cannot be a secret: it stands under a known key for plain settings, and under none for secrets. */
+/** Whether a scalar at this path cannot be a secret: it stands where the schema knows a plain setting, and under no key for secrets. */
 export function isShowable(path: readonly PropertyKey[]): boolean {
-  const keys = path.filter((segment) => typeof segment === 'string');
-  const last = keys.at(-1);
-  return last !== undefined && SHOWABLE.has(last) && !keys.some((key) => UNSHOWABLE.has(key));
+  if (path.some((segment) => UNSHOWABLE.has(segment))) return false;
+  return schemasAt(path, null).some(({ schema }) => holdsScalars(schema));
 }
 
 /**
@@ -18,14 +15,9 @@ export function isShowable(path: readonly PropertyKey[]): boolean {
  * of all forms when it names none. Empty where the keys are names that the user chooses, and where no map belongs.
  */
 export function knownKeys(root: Tree, path: readonly PropertyKey[]): string[] {
-  let schemas = [writtenSchema];
-  let node: Tree | null = root;
-  for (const segment of path) {
-    schemas = schemas.flatMap((schema) => step(schema, node, segment));
-    if (typeof segment === 'number') node = node?.kind === 'list' ? (node.items[segment] ?? null) : node;
-    else node = node?.kind === 'map' ? (node.entries.get(String(segment))?.node ?? null) : null;
-  }
-  const found = schemas.flatMap((schema) => formsOf(schema, node)).flatMap((schema) => Object.keys(schema.properties ?? {}));
+  const found = schemasAt(path, root)
+    .flatMap(({ schema, node }) => formsOf(schema, node))
+    .flatMap((form) => Object.keys(form.properties ?? {}));
   return [...new Set(found)];
 }
 
@@ -38,12 +30,27 @@ export function homesOf(key: string): string[] {
   return homes.filter((home) => home !== '');
 }
 
-function step(schema: JsonSchema, node: Tree | null, segment: PropertyKey): JsonSchema[] {
-  return formsOf(schema, node).flatMap((form) => {
-    if (typeof segment === 'number') return form.items === undefined ? [form] : [form.items];
-    const next = form.properties?.[String(segment)] ?? form.additionalProperties;
-    return next === undefined || next === false ? [] : [next];
-  });
+/** The schemas that a path leads to, with the node of the file there; more than one where the forms of a map differ and none is chosen. */
+function schemasAt(path: readonly PropertyKey[], root: Tree | null): { schema: JsonSchema; node: Tree | null }[] {
+  let schemas = [writtenSchema];
+  let node = root;
+  for (const segment of path) {
+    const parent = node;
+    schemas = schemas.flatMap((schema) => formsOf(schema, parent)).flatMap((form) => childrenOf(form, segment));
+    if (typeof segment === 'number') node = node?.kind === 'list' ? (node.items[segment] ?? null) : node;
+    else node = node?.kind === 'map' ? (node.entries.get(String(segment))?.node ?? null) : null;
+  }
+  const last = node;
+  return schemas.map((schema) => ({ schema, node: last }));
+}
+
+function childrenOf(form: JsonSchema, segment: PropertyKey): JsonSchema[] {
+  // One item may stand for a list of one, so an index into anything else leads to the thing itself.
+  if (typeof segment === 'number') return [form.items ?? form];
+  const key = String(segment);
+  const known = form.properties !== undefined && Object.hasOwn(form.properties, key) ? form.properties[key] : undefined;
+  const next = known ?? form.additionalProperties;
+  return next === undefined || next === false ? [] : [next];
 }
 
 function formsOf(schema: JsonSchema, node: Tree | null): JsonSchema[] {
@@ -60,13 +67,6 @@ function visit(schema: JsonSchema, path: string, see: (schema: JsonSchema, path:
   if (schema.additionalProperties) visit(schema.additionalProperties, `${path}.NAME`, see);
   if (schema.items) visit(schema.items, `${path}[]`, see);
   for (const form of [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])]) visit(form, path, see);
-}
-
-function showableKeys(schema: JsonSchema, found: Set<string>): Set<string> {
-  visit(schema, '', ({ properties = {} }) => {
-    for (const [key, child] of Object.entries(properties)) if (holdsScalars(child)) found.add(key);
-  });
-  return found;
 }
 
 function holdsScalars(schema: JsonSchema): boolean {

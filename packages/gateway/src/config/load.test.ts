@@ -33,7 +33,7 @@ describe('a configuration is resolved', () => {
         policy: { mode: 'strict', rules: [] },
         credentials: {},
         callers: {},
-        upstream: { ca: [], min_tls: 'TLSv1.2' },
+        upstream: { ca: [], min_tls: 'TLSv1.2', hosts: {} },
         timeouts: { head: 10_000, idle: 300_000, keep_alive: 120_000, connect: 10_000, tls_handshake: 10_000, response_head: 300_000, total: null },
         limits: {
           head_size: 32_768,

@@ -9,7 +9,7 @@ import { isShowable } from './known-keys.js';
 import { ConfigError, type Problem, type ProblemMaker, problemMaker } from './problems.js';
 import { configSchema, type GatewayConfig, type ValueContext } from './schema.js';
 
-export { ConfigError, formatProblems, type Problem } from './problems.js';
+export { ConfigError, formatProblems } from './problems.js';
 
 /** A valid configuration, resolved and ready to use. */
 export interface LoadedConfig {

@@ -116,8 +116,8 @@ function typeOf(schema: JsonSchema): string {
   if (isValue(schema)) return schema.writeOnly === true ? 'value, secret' : 'value';
   if (schema.anyOf !== undefined) return schema.anyOf.map(typeOf).join(' or ');
   if (schema.oneOf !== undefined && schema.properties === undefined) return 'map';
-  if (schema.enum !== undefined) return schema.enum.map((word) => `\`${String(word)}\``).join(', ');
-  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
+  if (schema.enum !== undefined) return schema.enum.map(code).join(', ');
+  if (schema.const !== undefined) return code(schema.const);
   if (schema.type === 'array') return `list of ${schema.items === undefined ? 'anything' : plural(typeOf(schema.items))}`;
   if (schema.type === 'integer') return `${schema.minimum} to ${schema.maximum}`;
   if (schema.type === 'boolean') return '`true`, `false`';
@@ -133,7 +133,11 @@ function plural(type: string): string {
 
 function defaultOf({ default: fallback }: JsonSchema): string {
   if (fallback === undefined || (typeof fallback === 'object' && fallback !== null && Object.keys(fallback).length === 0)) return '';
-  return `\`${String(fallback)}\``;
+  return code(fallback);
+}
+
+function code(word: unknown): string {
+  return `\`${typeof word === 'string' ? word : JSON.stringify(word)}\``;
 }
 
 function escaped(cell: string): string {

@@ -105,6 +105,11 @@ test('a directory that is not there yet is no obstacle', async () => {
   start(join(directory, 'later', 'token'));
   await writeFile(path, 'two');
   await reported(1);
+  await mkdir(join(directory, 'later'));
+  await writeFile(join(directory, 'later', 'token'), 'one');
+  await reported(2);
+  await writeFile(join(directory, 'later', 'token'), 'two');
+  await reported(3);
 });
 
 test('nothing is reported after the end', async () => {

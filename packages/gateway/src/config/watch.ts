@@ -51,6 +51,8 @@ export function watchConfig(path: string, files: readonly string[], onChange: ()
 
   function look(): void {
     settling = null;
+    // First, so that no change falls between the look and the watch on a directory that is new.
+    arm();
     const now = signature(watched);
     const settled = now === last;
     last = now;
@@ -58,7 +60,6 @@ export function watchConfig(path: string, files: readonly string[], onChange: ()
       settle();
     } else if (now !== reported) {
       reported = now;
-      arm();
       onChange();
     }
   }

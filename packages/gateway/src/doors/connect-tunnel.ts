@@ -1,6 +1,7 @@
-import { SallyportError } from '@sallyport/sdk';
-import { refuse, settle } from '../pipeline/pipeline.js';
+import type { SallyportError } from '@sallyport/sdk';
 import type { Passage } from '../pipeline/passage.js';
+import { refuse, settle } from '../pipeline/pipeline.js';
+import { noteTunnelEnd } from '../pipeline/tunnel-end.js';
 import type { Network } from '../policy/network.js';
 import { dial } from '../upstream/dial.js';
 import { Tunnel } from '../wire/tunnel.js';
@@ -12,11 +13,18 @@ export const CONNECTED = 'HTTP/1.1 200 Connection Established\r\n\r\n';
 export function openTunnel(passage: Passage, permits: readonly Network[]): void {
   const { exchange, client, runtime } = passage;
   exchange.kind = 'tunnel';
-  if (runtime.tunnels.size >= runtime.limits.tunnels) {
-    throw new SallyportError('limit_exceeded', { detail: `there are ${runtime.tunnels.size} tunnels already (limits.tunnels)` });
-  }
+  const full = runtime.noRoomForTunnel();
+  if (full !== null) throw full;
   const began = performance.now();
-  const cancel = dial({ tls: false, host: exchange.host, port: exchange.port, permits }, runtime.dialSettings, (error, upstream) => {
+  // Before the dialing, which may fail at once: who leaves after that leaves nothing behind.
+  let cancel = (): void => {};
+  client.onGone = () => {
+    cancel();
+    exchange.outcome = 'aborted';
+    exchange.error = 'client_aborted';
+    settle(passage);
+  };
+  cancel = dial({ tls: false, host: exchange.host, port: exchange.port, permits }, runtime.dialSettings, (error, upstream) => {
     client.onGone = null;
     exchange.connectMs = performance.now() - began;
     if (upstream === null) {
@@ -29,17 +37,10 @@ export function openTunnel(passage: Passage, permits: readonly Network[]): void 
     const rest = client.detach();
     const tunnel = new Tunnel(client.socket, upstream, runtime.timeouts.idle, (end) => {
       runtime.tunnels.delete(tunnel);
-      exchange.requestBytes = end.clientBytes;
-      exchange.responseBytes = end.upstreamBytes;
+      noteTunnelEnd(exchange, end);
       settle(passage);
     });
     runtime.tunnels.add(tunnel);
     tunnel.start(rest, null);
   });
-  client.onGone = () => {
-    cancel();
-    exchange.outcome = 'aborted';
-    exchange.error = 'client_aborted';
-    settle(passage);
-  };
 }

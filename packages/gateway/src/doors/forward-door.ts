@@ -7,6 +7,9 @@ import { problemRefusal } from './problem-refusal.js';
 /** Credentials of ours or of a proxy on the way: no client has a use for them in a response. `Set-Cookie` stays: clients log in through this door. */
 const sensitive = ['authorization', 'proxy-authorization', 'proxy-authenticate', 'cookie', 'x-api-key', 'x-auth-token'];
 
+/** What only Sallyport says: an upstream that says it too would pass its own answer off as a refusal. */
+export const ownFields = ['x-sallyport-error', 'x-sallyport-request-id', 'x-moat-blocked'] as const;
+
 /** Header fields by which a client names the credential that it wants, the second for clients of an older gateway. */
 export const choiceFields = { own: 'x-sallyport-credential', clef: 'x-clef-service' } as const;
 
@@ -26,7 +29,7 @@ export class ForwardDoor implements Door {
     this.insecureTargets = options.insecureTargets;
     this.controlFields = fieldSet(Object.values(choiceFields)).map((member, id) => member | (hopByHopFields[id] as number));
     this.controlFields[Field.xRequestId] = 1;
-    this.sensitiveFields = fieldSet([...sensitive, ...options.sensitiveHeaders]);
+    this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders]);
   }
 
   refusal(exchange: Exchange, error: SallyportError): Refusal {

@@ -8,6 +8,7 @@ import { refuse, run } from '../pipeline/pipeline.js';
 import { parseAuthority } from '../policy/canonical-host.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { Field, fieldId } from '../wire/field-names.js';
+import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
 import { choiceFields, type ForwardDoor } from './forward-door.js';
 import { intercept } from './intercept.js';
@@ -80,7 +81,9 @@ export class ForwardConnection implements RequestHandler {
     const { door } = this.#served.current;
     const text = client.head.target;
     if (text.startsWith('/') || text === '*') {
-      throw new SallyportError('request_target_unsupported', { detail: 'a proxy needs an absolute URL in the request line; this request names only a path' });
+      throw new SallyportError('request_target_unsupported', {
+        detail: 'a proxy needs an absolute URL in the request line; this request names only a path',
+      });
     }
     const target = this.#parse(text);
     setTarget(exchange, target);
@@ -125,19 +128,27 @@ export class ForwardConnection implements RequestHandler {
   }
 
   #identify(connection: ServerConnection, { runtime }: Passage): Identity | SallyportError {
-    const authorization = connection.head.value(Field.proxyAuthorization);
-    if (this.#identity !== null && authorization === this.#authorization && stillHolds(this.#identity, runtime.callers) === this.#identity.caller) {
+    const { head } = connection;
+    if (this.#identity !== null && this.#presentsSame(head) && stillHolds(this.#identity, runtime.callers) === this.#identity.caller)
       return this.#identity;
-    }
+    const authorization = head.value(Field.proxyAuthorization);
     const token = authorization === null ? null : presentedToken(authorization);
     if (authorization !== null && token === null) {
-      return new SallyportError('caller_unknown', { detail: 'the Proxy-Authorization header is neither Basic with a password nor Bearer with a token' });
+      return new SallyportError('caller_unknown', {
+        detail: 'the Proxy-Authorization header is neither Basic with a password nor Bearer with a token',
+      });
     }
     const identity = identify(token, this.#address, runtime.callers, runtime.throttle);
     if (identity instanceof SallyportError) return identity;
     this.#identity = identity;
     this.#authorization = authorization;
     return identity;
+  }
+
+  #presentsSame(head: Head): boolean {
+    return this.#authorization === null
+      ? head.indexOf(Field.proxyAuthorization) < 0
+      : head.valueIsSecret(Field.proxyAuthorization, this.#authorization);
   }
 }
 
@@ -156,5 +167,7 @@ function requireSameAuthority({ head }: ServerConnection, target: TargetUrl): vo
   if (host === null || host === target.authority) return;
   const named = parseAuthority(host);
   if (named.host.text === target.host.text && (named.port ?? target.port) === target.port) return;
-  throw new SallyportError('misdirected_request', { detail: `the request line is for ${target.host.text}:${target.port}, the Host field for another host` });
+  throw new SallyportError('misdirected_request', {
+    detail: `the request line is for ${target.host.text}:${target.port}, the Host field for another host`,
+  });
 }

@@ -18,6 +18,9 @@ import { defaultPorts, parseTargetUrl } from './target-url.js';
 /** The first byte of a TLS record that holds a handshake message (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 0x16;
 
+/** Whoever leaves sooner than this after a handshake, and without a request, left because of the handshake. Milliseconds. */
+const HASTY = 1_000;
+
 /** What a CONNECT named: every request inside has to be for it. */
 interface Tunneled {
   readonly host: string;
@@ -66,11 +69,12 @@ export function intercept({ exchange, client, runtime }: Passage, served: Served
   }
 
   function serve(stream: Socket, scheme: 'http' | 'https', bytes: Buffer | null): void {
-    const handler = new InterceptedConnection(served, inside, scheme, stream, exchange.clientAddress);
+    const handler = new InterceptedConnection(served, inside, scheme, stream, exchange);
     const { runtime: current } = served.current;
-    const connection = new ServerConnection(stream, handler, current.limits.head, current.timeouts);
+    const connection = new ServerConnection(stream, handler, current.limits.head, current.timeouts, socket);
     served.opened(connection);
-    connection.start(bytes);
+    // Not when the listener is closing and has just closed this one.
+    if (stream.writable) connection.start(bytes);
   }
 
   function handshake(bytes: Buffer): void {
@@ -87,27 +91,34 @@ export function intercept({ exchange, client, runtime }: Passage, served: Served
       socket.destroy();
       if (reported) return;
       reported = true;
-      recordFailedHandshake(served, exchange, error);
+      recordFailedHandshake(
+        served,
+        exchange,
+        (error as NodeJS.ErrnoException | undefined)?.code ?? error?.message ?? 'the client closed the connection',
+      );
     };
     const established = (): void => {
       clearTimeout(late);
       secure.off('error', failed);
+      secure.off('end', failed);
       secure.off('close', failed);
       serve(secure, 'https', null);
     };
     const late = setTimeout(() => failed(new Error(`not finished within ${runtime.timeouts.tlsHandshake} ms`)), runtime.timeouts.tlsHandshake);
     socket.on('error', ignore);
     secure.once('error', failed);
+    // Half-open sockets do not close by themselves when the peer ends in the middle of the handshake.
+    secure.once('end', failed);
     secure.once('close', failed);
     secure.once('secure', established);
   }
 }
 
 /** A handshake that fails is nearly always a client that does not trust the authority: somebody will look for it in the log. */
-function recordFailedHandshake(served: Served<ForwardDoor>, connect: Exchange, error: Error | undefined): void {
+function recordFailedHandshake(served: Served<ForwardDoor>, connect: Exchange, reason: string): void {
   connect.outcome = 'failed';
   connect.error = 'client_tls_failed';
-  connect.errorDetail = `the TLS handshake with the client failed (${(error as NodeJS.ErrnoException | undefined)?.code ?? error?.message ?? 'the client closed the connection'})`;
+  connect.errorDetail = `the TLS handshake with the client failed (${reason})`;
   served.current.runtime.recorder.record(connect);
 }
 
@@ -117,16 +128,19 @@ class InterceptedConnection implements RequestHandler {
   readonly #inside: Tunneled;
   readonly #scheme: 'http' | 'https';
   readonly #stream: Socket;
-  readonly #address: string;
+  /** The CONNECT that opened the connection. */
+  readonly #connect: Exchange;
+  readonly #opened = performance.now();
+  #spoken = false;
   /** The last Host value that was found to name the tunneled host. */
   #host = '';
 
-  constructor(served: Served<ForwardDoor>, inside: Tunneled, scheme: 'http' | 'https', stream: Socket, address: string) {
+  constructor(served: Served<ForwardDoor>, inside: Tunneled, scheme: 'http' | 'https', stream: Socket, connect: Exchange) {
     this.#served = served;
     this.#inside = inside;
     this.#scheme = scheme;
     this.#stream = stream;
-    this.#address = address;
+    this.#connect = connect;
   }
 
   onRequest(connection: ServerConnection): void {
@@ -154,12 +168,18 @@ class InterceptedConnection implements RequestHandler {
 
   onClosed(connection: ServerConnection): void {
     this.#served.closed(connection);
+    const { socket } = connection;
+    const leftByClient = socket.readableEnded || socket.errored !== null;
+    if (this.#spoken || !leftByClient || this.#scheme === 'http' || performance.now() - this.#opened > HASTY) return;
+    // Node's own TLS looks at the certificate only after the handshake: a client that does not trust it leaves without a word.
+    recordFailedHandshake(this.#served, this.#connect, 'the client left right after it saw the certificate');
   }
 
   #passage(connection: ServerConnection): Passage {
     const { runtime, door } = this.#served.current;
     runtime.enter();
-    const exchange = new Exchange('forward', this.#address);
+    this.#spoken = true;
+    const exchange = new Exchange('forward', this.#connect.clientAddress);
     exchange.requestId = requestIdFrom(connection.head.value(Field.xRequestId));
     return new Passage(exchange, connection, door, runtime);
   }
@@ -190,7 +210,8 @@ class InterceptedConnection implements RequestHandler {
       throw new SallyportError('request_target_unsupported', { detail: 'inside a CONNECT tunnel a request names a path' });
     }
     const target = parseTargetUrl(text);
-    if (target.host.text !== this.#inside.host || target.port !== this.#inside.port || target.scheme !== this.#scheme) throw this.#misdirected('the request line');
+    if (target.host.text !== this.#inside.host || target.port !== this.#inside.port || target.scheme !== this.#scheme)
+      throw this.#misdirected('the request line');
     setTarget(exchange, target);
   }
 
@@ -200,10 +221,12 @@ class InterceptedConnection implements RequestHandler {
     if (host === this.#host && host !== '') return;
     if (host !== '') {
       const named = parseAuthority(host);
-      if (named.host.text !== this.#inside.host || (named.port ?? defaultPorts[this.#scheme]) !== this.#inside.port) throw this.#misdirected('the Host field');
+      if (named.host.text !== this.#inside.host || (named.port ?? defaultPorts[this.#scheme]) !== this.#inside.port)
+        throw this.#misdirected('the Host field');
     }
     const { servername } = this.#stream as Partial<TLSSocket> & { servername?: string | false };
-    if (typeof servername === 'string' && servername !== '' && canonicalHost(servername).text !== this.#inside.host) throw this.#misdirected('the server name of the TLS handshake');
+    if (typeof servername === 'string' && servername !== '' && canonicalHost(servername).text !== this.#inside.host)
+      throw this.#misdirected('the server name of the TLS handshake');
     this.#host = host;
   }
 

@@ -1,5 +1,5 @@
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer } from 'node:tls';
+import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
 import { SallyportError } from '@sallyport/sdk';
 import type { Door } from '../pipeline/passage.js';
 import type { Runtime } from '../pipeline/runtime.js';
@@ -20,10 +20,14 @@ export interface ListenerOptions {
   readonly maxConnections: number;
 }
 
+const TLS_MIN = 'TLSv1.2';
+
 /** One open port of a door, with every connection that came through it, tunnelled ones included. */
 export class Listener<D extends Door> implements Served<D> {
   current: { readonly runtime: Runtime; readonly door: D };
   readonly #connections = new Set<ServerConnection>();
+  /** Every accepted socket, also while it is in a TLS handshake or has become a tunnel, when no connection stands for it. */
+  readonly #sockets = new Set<Socket>();
   readonly #handlerFor: (served: Served<D>, socket: Socket) => RequestHandler;
   readonly #server: Server;
   readonly #options: ListenerOptions;
@@ -38,9 +42,22 @@ export class Listener<D extends Door> implements Served<D> {
     if (tls === null) this.#server = createTcpServer(sockets, (socket) => this.#accept(socket));
     else {
       const { tlsHandshake } = current.runtime.timeouts;
-      this.#server = createTlsServer({ ...tls, ...sockets, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'], handshakeTimeout: tlsHandshake }, (socket) => this.#accept(socket));
+      this.#server = createTlsServer(
+        { ...tls, ...sockets, minVersion: TLS_MIN, ALPNProtocols: ['http/1.1'], handshakeTimeout: tlsHandshake },
+        (socket) => this.#accept(socket),
+      );
     }
     this.#server.maxConnections = options.maxConnections;
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  /** Takes over what can change while the port is open: the certificate and how many connections there may be. */
+  update({ tls, maxConnections }: Pick<ListenerOptions, 'tls' | 'maxConnections'>): void {
+    this.#server.maxConnections = maxConnections;
+    if (tls !== null && this.#server instanceof TlsServer) this.#server.setSecureContext({ ...tls, minVersion: TLS_MIN });
   }
 
   /** Connections that are open, for the metrics. */
@@ -69,7 +86,7 @@ export class Listener<D extends Door> implements Served<D> {
 
   opened(connection: ServerConnection): void {
     this.#connections.add(connection);
-    if (this.#draining) connection.persistent = false;
+    if (this.#draining) connection.drain();
   }
 
   closed(connection: ServerConnection): void {
@@ -84,10 +101,14 @@ export class Listener<D extends Door> implements Served<D> {
     for (const connection of this.#connections) connection.drain();
   }
 
-  /** Closes what is still open. */
-  destroy(): void {
+  /** Closes what is still open, and resolves once all of it has ended. */
+  async destroy(): Promise<void> {
     this.drain();
     for (const connection of this.#connections) connection.destroy();
+    const closing = [...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve).destroy()));
+    await Promise.all(closing);
+    // A TLS connection closes one turn after the socket below it.
+    while (this.#connections.size > 0) await new Promise((resolve) => setImmediate(resolve));
   }
 
   #accept(socket: Socket): void {
@@ -100,5 +121,8 @@ export class Listener<D extends Door> implements Served<D> {
 /** The error for a port that cannot be opened. */
 export function bindError(error: NodeJS.ErrnoException, host: string, port: number): SallyportError {
   if (error.code === 'EADDRINUSE') return new SallyportError('address_in_use', { detail: `port ${port} on ${host} is already in use`, cause: error });
-  return new SallyportError('bind_failed', { detail: `the listener on ${host}:${port} cannot be opened (${error.code ?? 'unknown reason'})`, cause: error });
+  return new SallyportError('bind_failed', {
+    detail: `the listener on ${host}:${port} cannot be opened (${error.code ?? 'unknown reason'})`,
+    cause: error,
+  });
 }

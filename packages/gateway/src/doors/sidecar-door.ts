@@ -2,7 +2,7 @@ import type { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
 import type { Door, Refusal } from '../pipeline/passage.js';
 import { type FieldSet, fieldId, fieldSet, hopByHopFields } from '../wire/field-names.js';
-import { choiceFields } from './forward-door.js';
+import { choiceFields, ownFields } from './forward-door.js';
 import { problemRefusal } from './problem-refusal.js';
 
 /** Fields of an upstream that never reach the platform. */
@@ -57,7 +57,7 @@ export class SidecarDoor implements Door {
     const own = fieldSet([...Object.values(choiceFields), ...inbound, callerHeader, traceHeader]);
     this.controlFields = own.map((member, id) => member | (hopByHopFields[id] as number));
     // Replaced by ours, whatever the upstream says.
-    this.sensitiveFields = fieldSet([...sensitive, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
+    this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
   }
 
   refusal(exchange: Exchange, error: SallyportError): Refusal {
@@ -80,11 +80,18 @@ export class SidecarDoor implements Door {
     const credential = Math.max(0, exchange.resolveMs);
     const upstream = Math.max(0, exchange.upstreamMs);
     const overhead = Math.max(0, performance.now() - exchange.startedTick - credential - upstream);
-    const timing = `plugin;dur=${credential.toFixed(2)}, upstream;dur=${upstream.toFixed(2)}, overhead;dur=${overhead.toFixed(2)}`;
+    const timing = `plugin;dur=${hundredths(credential)}, upstream;dur=${hundredths(upstream)}, overhead;dur=${hundredths(overhead)}`;
     return `Server-Timing: ${timing}\r\n${this.#traceHeader}: ${exchange.requestId}\r\n`;
   }
 }
 
 function policyWords(error: SallyportError): string {
   return error.members.reason === 'no_path_match' || error.members.reason === 'no_method_match' ? 'path not allowed' : 'host not allowed';
+}
+
+/** A duration with two decimals. Done with integers: `toFixed` is many times slower, and this runs three times for every response. */
+function hundredths(duration: number): string {
+  const rounded = Math.round(duration * 100);
+  const rest = rounded % 100;
+  return `${(rounded - rest) / 100}.${rest < 10 ? '0' : ''}${rest}`;
 }

@@ -5,6 +5,7 @@ import { type Identity, identify, stillHolds } from '../pipeline/identify.js';
 import { Passage } from '../pipeline/passage.js';
 import { refuse, run } from '../pipeline/pipeline.js';
 import { pathForms } from '../policy/path-forms.js';
+import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
 import { checkContextData } from './context-data.js';
 import { chosenCredential, noteUpgrade, setTarget } from './forward.js';
@@ -57,16 +58,10 @@ export class SidecarConnection implements RequestHandler {
     const { exchange, client } = passage;
     const { door } = this.#served.current;
     const { head } = client;
-    const path = head.target;
-    if (path !== '/proxy' && !path.startsWith('/proxy?')) {
-      const code = path.startsWith('/') ? 'not_found' : 'request_target_unsupported';
-      throw new SallyportError(code, { detail: 'the sidecar answers at /proxy; the target goes into a header' });
-    }
+    if (!head.targetIs('/proxy')) requireProxyPath(head.target);
     const identity = this.#identify(passage);
     exchange.caller = identity.caller;
-    const text = head.value(door.targetField);
-    if (text === null || text === '') throw new SallyportError('target_missing');
-    const target = this.#parse(text);
+    const target = this.#parse(passage);
     setTarget(exchange, target);
     if (target.scheme === 'http' && !door.insecureTargets) throw new SallyportError('insecure_target');
     checkContextData(head.value(door.contextField));
@@ -74,8 +69,11 @@ export class SidecarConnection implements RequestHandler {
     run(passage, chosenCredential(client));
   }
 
-  #parse(text: string): TargetUrl {
-    if (this.#target !== null && text === this.#targetText) return this.#target;
+  #parse({ client: { head } }: Passage): TargetUrl {
+    const { targetField } = this.#served.current.door;
+    if (this.#target !== null && head.valueIs(targetField, this.#targetText)) return this.#target;
+    const text = head.value(targetField);
+    if (text === null || text === '') throw new SallyportError('target_missing');
     const target = parseTargetUrl(text, true);
     if (pathForms(target.path) === null) throw new SallyportError('target_path_ambiguous');
     this.#targetText = text;
@@ -86,8 +84,9 @@ export class SidecarConnection implements RequestHandler {
   /** The token is looked up once for a connection, and again whenever it or the configuration changes. */
   #identify({ client, runtime }: Passage): Identity {
     const { door } = this.#served.current;
+    if (this.#identity !== null && this.#presentsSame(client.head) && stillHolds(this.#identity, runtime.callers) === this.#identity.caller)
+      return this.#identity;
     const token = client.head.value(door.callerField);
-    if (this.#identity !== null && token === this.#token && stillHolds(this.#identity, runtime.callers) === this.#identity.caller) return this.#identity;
     const bare = token?.replace(/^Bearer +/i, '') ?? null;
     const identity = identify(bare, this.#address, runtime.callers, runtime.throttle);
     if (identity instanceof SallyportError) throw identity;
@@ -95,4 +94,15 @@ export class SidecarConnection implements RequestHandler {
     this.#token = token;
     return identity;
   }
+
+  #presentsSame(head: Head): boolean {
+    const { callerField } = this.#served.current.door;
+    return this.#token === null ? head.indexOf(callerField) < 0 : head.valueIsSecret(callerField, this.#token);
+  }
+}
+
+function requireProxyPath(target: string): void {
+  if (target.startsWith('/proxy?')) return;
+  const code = target.startsWith('/') ? 'not_found' : 'request_target_unsupported';
+  throw new SallyportError(code, { detail: 'the sidecar answers at /proxy; the target goes into a header' });
 }

@@ -31,11 +31,18 @@ function denied(exchange: Exchange, decision: Decision): SallyportError {
   const pattern = port === defaultPort ? host : host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   const members = { rule: decision.rule, reason: decision.reason, host, port, method };
   if (decision.reason === 'ambiguous_path') {
-    return new SallyportError('target_path_ambiguous', { detail: 'a rule for this host looks at the path, and this path can be read in more than one way', members });
+    return new SallyportError('target_path_ambiguous', {
+      detail: 'a rule for this host looks at the path, and this path can be read in more than one way',
+      members,
+    });
   }
-  const detail = decision.rule === null ? `no rule lets ${method} to ${host}:${port} out (${words[decision.reason]})` : `the rule "${decision.rule}" denies it`;
+  const detail =
+    decision.rule === null ? `no rule lets ${method} to ${host}:${port} out (${words[decision.reason]})` : `the rule "${decision.rule}" denies it`;
   const rule = method === 'CONNECT' ? `allow ${pattern}` : `allow ${pattern} ${method} ${exchange.path}`;
-  const hint = decision.rule === null ? `To let it out, add the rule "${rule}" under gateway.policy.rules.` : 'To let it out, change that rule, or put a more specific one beside it.';
+  const hint =
+    decision.rule === null
+      ? `To let it out, add the rule "${rule}" under gateway.policy.rules.`
+      : 'To let it out, change that rule, or put a more specific one beside it.';
   return new SallyportError('policy_denied', { detail, hint, members });
 }
 

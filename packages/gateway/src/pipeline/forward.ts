@@ -2,20 +2,24 @@ import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import type { DialTarget } from '../upstream/dial.js';
 import type { Opening, OriginPool } from '../upstream/origin-pool.js';
 import { BodyKind } from '../wire/body-reader.js';
-import { type Deadlined, deadlineIn, deadlines } from '../wire/deadlines.js';
-import { Field } from '../wire/field-names.js';
+import { type Deadlined, deadlines } from '../wire/deadlines.js';
+import { Field, type FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import { cutByPrefix, keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
 import { COPY_LIMIT, ReadPasser } from '../wire/read-buffers.js';
 import type { RequestSink } from '../wire/server-connection.js';
-import { Tunnel, type TunnelEnd } from '../wire/tunnel.js';
+import { Tunnel } from '../wire/tunnel.js';
 import { type ResponseSink, UpstreamConnection } from '../wire/upstream-connection.js';
 import type { Passage } from './passage.js';
+import { noteTunnelEnd } from './tunnel-end.js';
 
 /** How the pipeline takes part in a response: forward itself knows no other stage. */
 export interface ForwardHooks {
-  /** Marks what may not reach the client in the head of the upstream (or its trailer section); answers the lines that stand in. */
-  sanitize(passage: Passage, head: UpstreamConnection['head']): string;
+  /**
+   * Marks what may not reach the client in the head of the upstream (or its trailer section); answers the lines that stand in. `dropped` are the
+   * fields that are not passed on in any case.
+   */
+  sanitize(passage: Passage, head: UpstreamConnection['head'], dropped: FieldSet): string;
   /** The upstream gave no answer that can be passed on. */
   refuse(passage: Passage, error: SallyportError): void;
   /** The exchange is over. */
@@ -54,8 +58,9 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     this.#pool = runtime.pool;
     this.#target = { tls: exchange.scheme === 'https', host: exchange.host, port: exchange.port, permits: passage.permits };
     this.#identity = exchange.credential ?? `caller ${exchange.caller?.name ?? ''}`;
-    this.deadline = deadlineIn(runtime.timeouts.total);
-    if (runtime.timeouts.total > 0) deadlines.watch(this);
+    const { total } = runtime.timeouts;
+    this.deadline = total === 0 ? Number.POSITIVE_INFINITY : exchange.startedTick + total;
+    if (total > 0) deadlines.watch(this);
   }
 
   /** Sends the request on its way. */
@@ -82,14 +87,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     if (upstream === null) return;
     this.#flushHead();
     const { trailers } = this.#passage.client.body;
-    if (trailers !== null) upstream.write(trailerSection(trailers, this.#passage.door.controlFields));
+    if (trailers !== null) upstream.write(this.#requestTrailers(trailers));
     upstream.requestSent();
   }
 
   onRequestFault(error: SallyportError): void {
-    this.#dropUpstream();
-    if (this.#responseBegun) this.#break(error);
-    else this.#refuse(error);
+    this.#giveUp(error);
   }
 
   onClientGone(code: ErrorCode): void {
@@ -110,8 +113,9 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const { head } = this.#upstream as UpstreamConnection;
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     if (client.head.minorVersion === 0) return;
-    const masked = this.#hooks.sanitize(this.#passage, head);
-    client.write(`${statusLine(head)}${keptLines(head, this.#passage.runtime.hopByHop)}${masked}\r\n`);
+    const { hopByHop } = this.#passage.runtime;
+    const masked = this.#hooks.sanitize(this.#passage, head, hopByHop);
+    client.write(`${statusLine(head)}${keptLines(head, hopByHop)}${masked}\r\n`);
   }
 
   onResponse(bytes: Buffer, start: number, end: number): boolean {
@@ -120,12 +124,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const { head } = upstream;
     exchange.upstreamMs = performance.now() - this.#sentTick;
     exchange.upstreamStatus = head.statusCode;
-    exchange.status = head.statusCode;
-    this.#responseBegun = true;
     if (head.statusCode === 101) {
       this.#switchProtocols(upstream, bytes, start, end);
       return true;
     }
+    exchange.status = head.statusCode;
+    this.#responseBegun = true;
     // A response that overtakes its request: what is left of the request cannot be told from a next one.
     if (!client.body.done) client.persistent = false;
     if (head.statusCode >= 400 && this.#passage.door.normalizesErrors) {
@@ -160,8 +164,9 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     }
     const { trailers } = upstream.body;
     if (trailers !== null && !upstream.contentOnly) {
-      const masked = this.#hooks.sanitize(this.#passage, trailers);
-      client.write(masked + trailerSection(trailers, this.#passage.runtime.hopByHop));
+      const { hopByHop } = this.#passage.runtime;
+      const masked = this.#hooks.sanitize(this.#passage, trailers, hopByHop);
+      client.write(masked + trailerSection(trailers, hopByHop));
     }
     this.#upstream = null;
     this.#pool.release(upstream);
@@ -173,13 +178,10 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#dropUpstream();
-    if (this.#responseBegun) {
-      if (this.#normalized !== null) this.#answerNormalized();
-      else this.#break(error);
-    } else if (this.#mayRepeat(upstream, error)) {
+    if (!this.#responseBegun && this.#mayRepeat(upstream, error)) {
       this.#repeated = true;
       this.#open(this.#pool.fresh(this.#target, this.#identity));
-    } else this.#refuse(error);
+    } else this.#giveUp(error);
   }
 
   onUpstreamDrain(): void {
@@ -187,13 +189,18 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   }
 
   onDeadline(): void {
-    const error = new SallyportError('total_timeout', { detail: `the exchange took longer than ${this.#passage.runtime.timeouts.total} ms` });
-    this.#dropUpstream();
-    if (this.#responseBegun) this.#break(error);
-    else this.#refuse(error);
+    this.#giveUp(new SallyportError('total_timeout', { detail: `the exchange took longer than ${this.#passage.runtime.timeouts.total} ms` }));
   }
 
   // Inside.
+
+  /** Ends the exchange in the clearest way that is left: an answer of ours, or a response that breaks off where it is. */
+  #giveUp(error: SallyportError): void {
+    this.#dropUpstream();
+    if (this.#normalized !== null) this.#answerNormalized();
+    else if (this.#responseBegun) this.#break(error);
+    else this.#refuse(error);
+  }
 
   #open(opening: Opening): void {
     const began = performance.now();
@@ -248,10 +255,18 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     return `${text}\r\n`;
   }
 
+  /** What holds for the fields of the head holds for those behind the body: none of ours goes out, and none stands beside what was injected. */
+  #requestTrailers(trailers: Head): string {
+    const { door, injectedFields } = this.#passage;
+    if (door.controlPrefix !== null) cutByPrefix(trailers, door.controlPrefix);
+    for (let i = 0; i < trailers.count; i++) if (injectedFields?.[trailers.id[i] as number] === 1) trailers.cut[i] = 1;
+    return trailerSection(trailers, door.controlFields);
+  }
+
   #responseHead(upstream: UpstreamConnection): string {
     const { exchange, client, door, runtime } = this.#passage;
     const { head } = upstream;
-    const masked = this.#hooks.sanitize(this.#passage, head);
+    const masked = this.#hooks.sanitize(this.#passage, head, runtime.hopByHop);
     let framing = '';
     switch (upstream.bodyKind) {
       case BodyKind.chunked:
@@ -272,7 +287,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #normalizedAnswer(head: Head): string {
     const { exchange, door, runtime } = this.#passage;
     const { contentType, body } = door.normalizedError(exchange, head.statusCode);
-    const masked = this.#hooks.sanitize(this.#passage, head);
+    const masked = this.#hooks.sanitize(this.#passage, head, runtime.representationFields);
     const kept = keptLines(head, runtime.representationFields);
     const shown = exchange.method === 'HEAD' ? '' : body;
     const length = Buffer.byteLength(body);
@@ -309,31 +324,30 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   /** The upstream agreed to another protocol: from here on bytes go both ways, unseen. */
   #switchProtocols(upstream: UpstreamConnection, bytes: Buffer, start: number, end: number): void {
     const { exchange, client, runtime } = this.#passage;
-    if (exchange.kind !== 'upgrade') {
-      this.onUpstreamGone(new SallyportError('upstream_response_malformed', { detail: 'the upstream switched protocols without being asked to' }));
+    const { head } = upstream;
+    if (exchange.kind !== 'upgrade' || !head.upgradeWebSocket) {
+      this.#giveUp(new SallyportError('upstream_response_malformed', { detail: 'the upstream switched to a protocol that it was not asked for' }));
       return;
     }
-    const { head } = upstream;
-    const masked = this.#hooks.sanitize(this.#passage, head);
+    exchange.status = 101;
+    this.#responseBegun = true;
+    const masked = this.#hooks.sanitize(this.#passage, head, runtime.hopByHop);
     const kept = keptLines(head, runtime.hopByHop);
     client.write(`${statusLine(head)}Connection: Upgrade\r\nUpgrade: websocket\r\n${kept}${masked}${this.#passage.door.responseLines(exchange)}\r\n`);
     const early = Buffer.from(bytes.subarray(start, end));
     const fromClient = client.detach();
     this.#upstream = null;
     this.#pool.forget(upstream);
-    const tunnel = new Tunnel(client.socket, upstream, runtime.timeouts.idle, (tunnelEnd) => {
+    const tunnel = new Tunnel(client.socket, upstream, runtime.timeouts.idle, (end) => {
       runtime.tunnels.delete(tunnel);
-      this.#tunnelEnded(tunnelEnd);
+      if (this.#over) return;
+      this.#over = true;
+      this.#leave();
+      noteTunnelEnd(exchange, end);
+      this.#hooks.settle(this.#passage);
     });
     runtime.tunnels.add(tunnel);
     tunnel.start(fromClient, early);
-  }
-
-  #tunnelEnded(end: TunnelEnd): void {
-    const { exchange } = this.#passage;
-    exchange.requestBytes += end.clientBytes;
-    exchange.responseBytes += end.upstreamBytes;
-    this.#end('completed', null);
   }
 
   #mayRepeat(upstream: UpstreamConnection, error: SallyportError): boolean {

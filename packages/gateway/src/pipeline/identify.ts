@@ -10,7 +10,10 @@ export interface Identity {
   readonly digest: TokenDigest | null;
 }
 
-/** Takes the token out of a Proxy-Authorization value: the password of Basic with any user name, or Bearer (RFC 7617, RFC 6750). Null when there is none. */
+/**
+ * Takes the token out of a Proxy-Authorization value: the password of Basic with any user name, the user name where there is no password (a proxy
+ * written as `http://TOKEN@host`), or Bearer (RFC 7617, RFC 6750). Null when there is none.
+ */
 export function presentedToken(authorization: string): string | null {
   const space = authorization.indexOf(' ');
   if (space < 0) return null;
@@ -20,7 +23,8 @@ export function presentedToken(authorization: string): string | null {
   if (scheme !== 'basic') return null;
   const pair = Buffer.from(rest, 'base64').toString('utf8');
   const colon = pair.indexOf(':');
-  return colon < 0 || colon === pair.length - 1 ? null : pair.slice(colon + 1);
+  const token = colon === pair.length - 1 ? pair.slice(0, colon) : pair.slice(colon + 1);
+  return colon < 0 || token === '' ? null : token;
 }
 
 /**

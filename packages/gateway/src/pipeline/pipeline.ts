@@ -24,6 +24,11 @@ export function run(passage: Passage, choice: string | null): void {
     return;
   }
   passage.permits = permits;
+  const full = exchange.kind === 'upgrade' ? runtime.noRoomForTunnel() : null;
+  if (full !== null) {
+    refuse(passage, full);
+    return;
+  }
   const binding = select(exchange, exchange.caller, choice, runtime.bindings);
   if (binding instanceof SallyportError) refuse(passage, binding);
   else if (binding === null) new Forward(passage, hooks).start();
@@ -57,7 +62,8 @@ export function settle(passage: Passage): void {
 }
 
 const hooks: ForwardHooks = {
-  sanitize: ({ door, injectedFields, placedValues }, head) => sanitize(head, door.sensitiveFields, injectedFields, placedValues),
+  sanitize: ({ door, injectedFields, placedValues }, head, dropped) =>
+    sanitize(head, { sensitive: door.sensitiveFields, injected: injectedFields, placed: placedValues, dropped }),
   refuse,
   settle,
 };
@@ -104,7 +110,9 @@ function resolveThenForward(passage: Passage, binding: Binding): void {
   material.then(
     (fresh) => {
       done();
-      injectAndForward(passage, binding, fresh);
+      // Others may wait for the same material, so it comes even when this client has gone: its request must not be sent any more.
+      if (client.closed) abandon(passage);
+      else injectAndForward(passage, binding, fresh);
     },
     (error: unknown) => {
       done();
@@ -127,7 +135,10 @@ function injectAndForward(passage: Passage, binding: Binding, material: Material
 /** The same failure without what only the operator should read: sources name files and quote programs. The log has all of it. */
 function withoutSource(error: SallyportError): SallyportError {
   if (error.code !== 'credential_unavailable') return error;
-  return new SallyportError(error.code, { detail: `the credential ${String(error.members.credential)} could not be obtained`, members: error.members });
+  return new SallyportError(error.code, {
+    detail: `the credential ${String(error.members.credential)} could not be obtained`,
+    members: error.members,
+  });
 }
 
 /** The client left before there was anything to answer. */

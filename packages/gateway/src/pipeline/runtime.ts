@@ -1,4 +1,5 @@
 import type { Credential } from '@sallyport/credentials';
+import { SallyportError } from '@sallyport/sdk';
 import type { Policy } from '../policy/policy.js';
 import type { Recorder } from '../record/recorder.js';
 import type { OriginPool } from '../upstream/origin-pool.js';
@@ -44,7 +45,7 @@ const bodyFields = [
 ];
 
 /** What a runtime is made of. */
-export type RuntimeParts = Omit<Runtime, 'hopByHop' | 'representationFields' | 'enter' | 'leave' | 'retire'>;
+export type RuntimeParts = Omit<Runtime, 'hopByHop' | 'representationFields' | 'noRoomForTunnel' | 'enter' | 'leave' | 'retire'>;
 
 /**
  * One configuration, compiled. Immutable, but for what it learns while it runs (pooled connections, cached material). A reload makes a new one; exchanges
@@ -85,6 +86,12 @@ export class Runtime {
     this.timeouts = parts.timeouts;
     this.limits = parts.limits;
     this.tunnels = parts.tunnels;
+  }
+
+  /** Why no tunnel can be opened at the moment (`limit_exceeded`); null when one can. */
+  noRoomForTunnel(): SallyportError | null {
+    if (this.tunnels.size < this.limits.tunnels) return null;
+    return new SallyportError('limit_exceeded', { detail: `there are ${this.tunnels.size} tunnels already (limits.tunnels)` });
   }
 
   /** An exchange begins under this configuration. */

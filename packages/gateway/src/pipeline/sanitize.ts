@@ -1,36 +1,54 @@
 import type { FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
+import { cutNominated } from '../wire/head-writer.js';
 
 const MASK = '[secret]';
 const SHORTEST = 4;
 
+/** What may not come back, and what is left out in any case. */
+export interface Unwanted {
+  /** Fields that the door keeps to itself. */
+  readonly sensitive: FieldSet;
+  /** Fields that were injected; null for none. */
+  readonly injected: FieldSet | null;
+  /** Values that were placed into the request, Latin-1. */
+  readonly placed: readonly string[];
+  /** Fields that are not written to the client anyway: nothing may stand in for them. */
+  readonly dropped: FieldSet;
+}
+
 /**
  * Takes out of a response head, or a trailer section, what may not come back: fields under the names that were injected, the sensitive fields of the
- * door, and values that were placed into the request, wherever the upstream echoes them. Answers the lines that stand in for echoing fields.
+ * door, and values that were placed into the request, wherever the upstream echoes them, the reason phrase included. Answers the lines that stand in
+ * for echoing fields.
  */
-export function sanitize(head: Head, sensitive: FieldSet, injected: FieldSet | null, placed: readonly string[]): string {
+export function sanitize(head: Head, { sensitive, injected, placed, dropped }: Unwanted): string {
   for (let i = 0; i < head.count; i++) {
     const id = head.id[i] as number;
     if (id !== 0 && (sensitive[id] === 1 || injected?.[id] === 1)) head.cut[i] = 1;
   }
   // Nearly always these searches find nothing, and the head goes on as it is.
-  return placed.some((value) => value.length >= SHORTEST && echoes(head, value)) ? maskFields(head, placed) : '';
+  if (!placed.some((value) => value.length >= SHORTEST && echoes(head, value))) return '';
+  // RFC 9112 §4: a reason phrase means nothing, so it goes as a whole.
+  if (reasonEchoes(head, placed)) head.targetEnd = head.targetStart;
+  return maskFields(head, placed, dropped);
 }
 
 function echoes(head: Head, value: string): boolean {
   return head.bytes.subarray(head.start, head.end).includes(value, 0, 'latin1');
 }
 
-/** True when a start line carries a placed value: its reason phrase has to go. */
-export function reasonEchoes(head: Head, placed: readonly string[]): boolean {
+function reasonEchoes(head: Head, placed: readonly string[]): boolean {
   const reason = head.bytes.subarray(head.targetStart, head.targetEnd);
   return placed.some((value) => value.length >= SHORTEST && reason.includes(value, 0, 'latin1'));
 }
 
-function maskFields(head: Head, placed: readonly string[]): string {
+function maskFields(head: Head, placed: readonly string[], dropped: FieldSet): string {
+  if (head.nominatesFields) cutNominated(head);
   let masked = '';
   for (let i = 0; i < head.count; i++) {
-    if (head.cut[i] === 1) continue;
+    // A length that happens to look like the secret must not be written a second time.
+    if (head.cut[i] === 1 || dropped[head.id[i] as number] === 1) continue;
     const name = mask(head.bytes.toString('latin1', head.nameStart[i], head.nameEnd[i]), placed);
     const value = mask(head.valueAt(i), placed);
     if (name.found || value.found) head.cut[i] = 1;

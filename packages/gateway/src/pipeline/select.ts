@@ -1,6 +1,6 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { Caller, Exchange } from '../exchange.js';
-import { pathForms } from '../policy/path-forms.js';
+import { isCleanPath, pathForms } from '../policy/path-forms.js';
 import type { Binding, BindingTable, BoundHost } from './bindings.js';
 
 /**
@@ -50,6 +50,13 @@ export function select(exchange: Exchange, caller: Caller | null, choice: string
       members: { credential: best.binding.credential.name },
     });
   }
+  // RFC 9110 §9.3.8: the answer to a TRACE is the request as it arrived, credential and all.
+  if (exchange.method === 'TRACE') {
+    return new SallyportError('method_not_allowed', {
+      detail: `the credential ${best.binding.credential.name} is bound to this request, and the answer to a TRACE would carry it back`,
+      hint: 'Use another method, or limit the binding to the methods that need the credential.',
+    });
+  }
   return best.binding;
 }
 
@@ -61,11 +68,12 @@ function mayUse(caller: Caller | null, credential: string): boolean {
 function pathSpecificity(binding: Binding, exchange: Exchange): number {
   if (binding.paths === null) return 0;
   // A path that can be read in two ways gets no credential on the strength of one reading.
-  const forms = pathForms(exchange.path);
+  const forms = isCleanPath(exchange.path) ? CLEAN : pathForms(exchange.path);
   if (forms === null) return -1;
   let best = -1;
   for (const { rule, specificity } of binding.paths) {
-    if (specificity + 1 > best && rule.matchesEvery(forms)) best = specificity + 1;
+    if (specificity < best) continue;
+    if (forms === CLEAN ? rule.matchesClean(exchange.path) : rule.matchesEvery(forms)) best = specificity + 1;
   }
   return best;
 }
@@ -74,6 +82,9 @@ function pathSpecificity(binding: Binding, exchange: Exchange): number {
 function compare(candidate: BoundHost, path: number, best: BoundHost, bestPath: number): number {
   return candidate.hostRank - best.hostRank || bestPath - path || methodRank(candidate.binding) - methodRank(best.binding);
 }
+
+/** Stands for «the path as sent is its only form», so that nothing has to be made for the many paths of which that is true. */
+const CLEAN: readonly string[] = Object.freeze([]);
 
 function methodRank(binding: Binding): number {
   return binding.methods === null ? 1 : 0;

@@ -1,4 +1,3 @@
-import { LRUCache } from 'lru-cache';
 import type { HostPattern, PortPattern } from './host-pattern.js';
 import { portMatches } from './host-pattern.js';
 import { formatIp, parseIp, unmapped } from './ip-address.js';
@@ -16,7 +15,10 @@ interface Ranked<T> extends HostTableEntry<T> {
   readonly order: number;
 }
 
-/** Answers remembered per host and port. A client that makes up names only evicts answers that are cheap to find again. */
+/**
+ * Answers remembered per host and port. When there are too many, all are forgotten: they are cheap to find again, and a map without an order to keep
+ * is the cheapest to read, which happens twice for every request.
+ */
 const REMEMBERED = 4096;
 
 /**
@@ -30,25 +32,25 @@ export class HostTable<T> {
   /** By address length and prefix length, then by the masked address; at most 33 + 129 inner maps, whatever the number of patterns. */
   readonly #networks = new Map<string, Map<string, Ranked<T>[]>>();
   readonly #any: Ranked<T>[] = [];
-  readonly #remembered = new LRUCache<string, readonly T[]>({ max: REMEMBERED });
+  readonly #remembered = new Map<string, Map<number, readonly T[]>>();
+  #rememberedCount = 0;
   #size = 0;
 
   /** Adds a value. The same pattern may be added any number of times. */
   add(pattern: HostPattern, value: T): void {
     this.#bucket(pattern).push({ pattern, value, rank: patternRank(pattern), order: this.#size++ });
-    this.#remembered.clear();
+    this.#forget();
   }
 
   /** The values of every pattern that matches. `host` is canonical text (IPv6 without brackets). The array is frozen and shared between calls. */
   lookup(host: string, port: number): readonly T[] {
-    const key = `${host}:${port}`;
-    const known = this.#remembered.get(key);
+    const known = this.#remembered.get(host)?.get(port);
     if (known !== undefined) return known;
     const values = this.entriesFor(host)
       .filter((entry) => portMatches(entry.pattern.port, port))
       .map((entry) => entry.value);
     const answer = values.length === 0 ? NOTHING : Object.freeze(values);
-    this.#remembered.set(key, answer);
+    this.#remember(host, port, answer);
     return answer;
   }
 
@@ -68,6 +70,19 @@ export class HostTable<T> {
     }
     const found = buckets.flatMap((ranked) => ranked ?? []);
     return found.sort((a, b) => a.rank - b.rank || a.order - b.order);
+  }
+
+  #remember(host: string, port: number, answer: readonly T[]): void {
+    if (this.#rememberedCount === REMEMBERED) this.#forget();
+    this.#rememberedCount++;
+    const ofHost = this.#remembered.get(host);
+    if (ofHost === undefined) this.#remembered.set(host, new Map([[port, answer]]));
+    else ofHost.set(port, answer);
+  }
+
+  #forget(): void {
+    this.#remembered.clear();
+    this.#rememberedCount = 0;
   }
 
   #bucket(pattern: HostPattern): Ranked<T>[] {

@@ -90,7 +90,7 @@ export function createEventLog({ destination, level, maxQueue }: EventLogOptions
       text += formatEvent(take());
       lines++;
     }
-    writer.write(text, lines);
+    writer.write(text, lines, true);
   }
 
   function take(): Exchange {

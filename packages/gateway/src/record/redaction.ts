@@ -2,7 +2,7 @@
 export const MASK = '[secret]';
 
 /** Shorter values are not looked for: they would turn ordinary words into masks and hide nothing that cannot be guessed. */
-const SHORTEST_SECRET = 4;
+export const SHORTEST_SECRET = 4;
 
 /** How many characters one character of a secret may take: three bytes of UTF-8, each written as a percent sign and two digits. */
 const WIDEST = 9;

@@ -1,6 +1,7 @@
+import type { Secret } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
 import { milliseconds, quoted } from './json-text.js';
-import { redactSecrets } from './redaction.js';
+import { redactSecrets, SHORTEST_SECRET } from './redaction.js';
 
 /** One field of the request event, as docs/events.md shows it. */
 export interface EventField {
@@ -84,13 +85,11 @@ export function eventLevel(exchange: Exchange): 30 | 40 | 50 {
  * from outside are free of the exchange's secrets; the query is never in it. Built by hand, because a logger takes several times as long.
  */
 export function formatEvent(exchange: Exchange): string {
-  const secrets = exchange.secrets.map((secret) => secret.reveal());
+  const secrets = soughtIn(exchange.secrets);
   const ended = Math.round(exchange.startedAt + Math.max(0, exchange.durationMs));
   let line = `{"level":${eventLevel(exchange)},"time":${ended},"msg":"exchange"`;
   if (exchange.requestId !== '') line += `,"request_id":${foreign(exchange.requestId, LIMITS.requestId, secrets)}`;
-  line += `,"door":"${exchange.door}","kind":"${exchange.kind}"`;
-  if (exchange.caller !== null) line += `,"caller":${own(exchange.caller.name, LIMITS.name)}`;
-  line += `,"client_address":${own(exchange.clientAddress, LIMITS.address)}`;
+  line += origin(exchange);
   if (exchange.method !== '') line += `,"method":${foreign(exchange.method, LIMITS.method, secrets)}`;
   if (exchange.host !== '') line += target(exchange, secrets);
   line += decisions(exchange);
@@ -109,20 +108,62 @@ export function formatEvent(exchange: Exchange): string {
   return `${line},"duration_ms":${milliseconds(Math.max(0, exchange.durationMs))}}\n`;
 }
 
-function target(exchange: Exchange, secrets: readonly string[]): string {
+/** The secrets of the exchanges of one binding are one array, for as long as its material lasts. */
+const soughtSecrets = new WeakMap<readonly Secret[], Sought>();
+
+interface Sought {
+  readonly values: readonly string[];
+  /** Length of the shortest value that is looked for: a shorter text cannot hold one. */
+  readonly shortest: number;
+}
+
+function soughtIn(secrets: readonly Secret[]): Sought {
+  const known = soughtSecrets.get(secrets);
+  if (known !== undefined) return known;
+  const values = secrets.map((secret) => secret.reveal()).filter((value) => value.length >= SHORTEST_SECRET);
+  const sought = { values, shortest: Math.min(...values.map((value) => value.length)) };
+  soughtSecrets.set(secrets, sought);
+  return sought;
+}
+
+/** The part that is the same for all exchanges of a client, and so mostly the same as for the exchange before. */
+let lastOrigin = { door: '', kind: '', caller: '', address: '', text: '' };
+
+function origin({ door, kind, caller, clientAddress }: Exchange): string {
+  const name = caller?.name ?? '';
+  if (lastOrigin.door === door && lastOrigin.kind === kind && lastOrigin.caller === name && lastOrigin.address === clientAddress) return lastOrigin.text;
+  const from = caller === null ? '' : `,"caller":${own(name, LIMITS.name)}`;
+  const text = `,"door":"${door}","kind":"${kind}"${from},"client_address":${own(clientAddress, LIMITS.address)}`;
+  if (caller !== null) lastOrigin = { door, kind, caller: name, address: clientAddress, text };
+  return text;
+}
+
+function target(exchange: Exchange, secrets: Sought): string {
   const text = `,"scheme":"${exchange.scheme}","host":${foreign(exchange.host, LIMITS.host, secrets)},"port":${exchange.port}`;
   return exchange.path === '' ? text : `${text},"path":${foreign(exchange.path, LIMITS.path, secrets)}`;
 }
 
-function decisions(exchange: Exchange): string {
+/** The part that depends on rule and binding alone, and so is mostly the same as for the exchange before. */
+let lastDecisions: { verdict: unknown; rule: unknown; credential: unknown; headers: unknown; text: string } = {
+  verdict: null,
+  rule: null,
+  credential: null,
+  headers: null,
+  text: '',
+};
+
+function decisions({ verdict, rule, credential, injectedHeaders: headers }: Exchange): string {
+  const last = lastDecisions;
+  if (last.verdict === verdict && last.rule === rule && last.credential === credential && last.headers === headers) return last.text;
   let text = '';
-  if (exchange.verdict !== null) text += `,"verdict":"${exchange.verdict}"`;
-  if (exchange.rule !== null) text += `,"rule":${own(exchange.rule, LIMITS.rule)}`;
-  if (exchange.credential !== null) text += `,"credential":${own(exchange.credential, LIMITS.name)}`;
-  if (exchange.injectedHeaders.length > 0) {
-    const names = exchange.injectedHeaders.slice(0, HEADER_NAMES).map((name) => own(name, LIMITS.header));
+  if (verdict !== null) text += `,"verdict":"${verdict}"`;
+  if (rule !== null) text += `,"rule":${own(rule, LIMITS.rule)}`;
+  if (credential !== null) text += `,"credential":${own(credential, LIMITS.name)}`;
+  if (headers.length > 0) {
+    const names = headers.slice(0, HEADER_NAMES).map((name) => own(name, LIMITS.header));
     text += `,"injected_headers":[${names.join(',')}]`;
   }
+  lastDecisions = { verdict, rule, credential, headers, text };
   return text;
 }
 
@@ -132,9 +173,10 @@ function own(text: string, limit: number): string {
 }
 
 /** A text that the client or the upstream had a hand in, so it may hold anything, an injected secret included. */
-function foreign(text: string, limit: number, secrets: readonly string[]): string {
+function foreign(text: string, limit: number, { values, shortest }: Sought): string {
+  if (text.length < shortest) return quoted(cut(text, limit));
   // One character more than fits, so that a text that goes on is still seen to go on.
-  return quoted(cut(secrets.length === 0 ? text : redactSecrets(text, secrets, limit + 1), limit));
+  return quoted(cut(redactSecrets(text, values, limit + 1), limit));
 }
 
 function cut(text: string, limit: number): string {

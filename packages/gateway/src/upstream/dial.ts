@@ -119,6 +119,8 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
       port,
       ...(isIP(host) === 0 ? { servername: host } : {}),
       secureContext: settings.secureContext,
+      // Said aloud: otherwise NODE_TLS_REJECT_UNAUTHORIZED in somebody's environment decides.
+      rejectUnauthorized: true,
       ALPNProtocols: ['http/1.1'],
       allowHalfOpen: true,
       onread: connection.onread,

@@ -26,12 +26,11 @@ function slotOf(hash: number, length: number): number {
 /** The id of a field name given in any case, registered if it is new. Throws when the table is full or the name is not a token. */
 export function fieldId(name: string): number {
   const lower = name.toLowerCase();
-  const bytes = Buffer.from(lower, 'latin1');
+  // In UTF-8 no character beyond ASCII has a byte that looks like a token.
+  const bytes = Buffer.from(lower, 'utf8');
+  if (lower === '' || bytes.some((byte) => lowerToken[byte] === 0)) throw new RangeError(`not a header field name: ${JSON.stringify(name)}`);
   let hash = 0;
-  for (const byte of bytes) {
-    if (lowerToken[byte] === 0) throw new RangeError(`not a header field name: ${JSON.stringify(name)}`);
-    hash = nextHash(hash, byte);
-  }
+  for (const byte of bytes) hash = nextHash(hash, byte);
   const known = lookUpField(bytes, 0, bytes.length, hash);
   if (known !== 0) return known;
   if (names.length > MOST_NAMES) throw new RangeError(`more than ${MOST_NAMES} header field names`);

@@ -45,16 +45,21 @@ export class HeadGatherer {
   }
 
   #keep(bytes: Buffer, start: number, end: number): void {
-    this.#gathered = Buffer.allocUnsafeSlow(Math.max(FIRST_SIZE, 2 * (end - start)));
+    this.#gathered = this.#allocate(Math.max(FIRST_SIZE, 2 * (end - start)));
     this.#length = bytes.copy(this.#gathered, 0, start, end);
     this.head.rebase(this.#gathered, 0);
+  }
+
+  /** One byte beyond the limit is all that is ever kept. */
+  #allocate(size: number): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(size, this.head.sizeLimit + 1));
   }
 
   #append(bytes: Buffer, start: number, end: number): void {
     let gathered = this.#gathered as Buffer;
     const needed = this.#length + end - start;
     if (needed > gathered.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * gathered.length));
+      const larger = this.#allocate(Math.max(needed, 2 * gathered.length));
       gathered.copy(larger, 0, 0, this.#length);
       gathered = larger;
       this.#gathered = larger;

@@ -30,6 +30,7 @@ export function trailerSection(trailers: Head, dropped: FieldSet): string {
 
 /** The start line of a response, byte for byte after the version, which is always ours. */
 export function statusLine(head: Head): string {
+  if (head.statusCode === 200 && head.targetIs('OK')) return 'HTTP/1.1 200 OK\r\n';
   return `HTTP/1.1 ${head.statusCode} ${head.bytes.toString('latin1', head.targetStart, head.targetEnd)}\r\n`;
 }
 
@@ -43,7 +44,7 @@ export function isFieldValue(text: string): boolean {
 }
 
 /** Cuts the fields that Connection nominates (RFC 9110 §7.6.1). */
-function cutNominated(head: Head): void {
+export function cutNominated(head: Head): void {
   for (let i = 0; i < head.count; i++) {
     if (head.id[i] !== Field.connection) continue;
     for (const option of head.valueAt(i).split(',')) {
@@ -73,4 +74,3 @@ function startsWithName(head: Head, start: number, name: string): boolean {
   for (let i = 0; i < name.length; i++) if (lowerToken[head.bytes[start + i] as number] !== name.charCodeAt(i)) return false;
   return true;
 }
-

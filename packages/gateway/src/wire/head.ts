@@ -16,6 +16,8 @@ export interface HeadLimits {
 const METHOD_LENGTH = 32;
 const LONGEST_LENGTH = 15;
 const HTTP_1 = Buffer.from('HTTP/1.', 'latin1');
+/** Where in that the major version stands. */
+const MAJOR = 5;
 const CHUNKED = Buffer.from('chunked', 'latin1');
 const HUNDRED_CONTINUE = Buffer.from('100-continue', 'latin1');
 const CLOSE = Buffer.from('close', 'latin1');
@@ -23,17 +25,21 @@ const KEEP_ALIVE = Buffer.from('keep-alive', 'latin1');
 const UPGRADE = Buffer.from('upgrade', 'latin1');
 const WEBSOCKET = Buffer.from('websocket', 'latin1');
 
+/** Methods that are recognised without making a string. */
+const COMMON_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'CONNECT', 'OPTIONS'];
+
 /**
  * One message head, as offsets into the bytes it arrived in (RFC 9112 §2–§7). The scanner walks over the bytes once, refuses whatever
- * can be read in two ways and repairs nothing. It stops at the end of a line when bytes run out and goes on from there, so that a
- * head which trickles in costs no more than its length. One instance serves a connection for its whole life.
+ * can be read in two ways and repairs nothing. When bytes run out it goes on where it stopped, so that a head which trickles in costs
+ * no more than its length, and its verdict does not depend on how the bytes were split. One instance serves a connection for its whole life.
  */
 export class Head {
   bytes: Buffer = NOTHING;
   /** Where the head starts, and one past its empty line once the scan is complete. */
   start = 0;
   end = 0;
-  /** The start line: of requests the method and the target, of responses the reason phrase. */
+  /** The start line: of requests the method and the target, of responses the reason phrase (in place of the target). */
+  methodStart = 0;
   methodEnd = 0;
   targetStart = 0;
   targetEnd = 0;
@@ -72,8 +78,14 @@ export class Head {
   fault = '';
 
   readonly #limits: HeadLimits;
+  /** Where the line begins that is being read, and how far into it every byte is known to be good. */
   #next = 0;
+  #reached = 0;
+  /** Of a field line that has begun to arrive: the hash of its name so far, and one past the name once the colon came, −1 before. */
+  #hash = 0;
+  #nameEnd = -1;
   #startLineDone = false;
+  #versionResult: ScanResult = Scan.incomplete;
 
   constructor(limits: HeadLimits) {
     this.#limits = limits;
@@ -100,6 +112,13 @@ export class Head {
     this.bytes = bytes;
     this.start = start;
     this.end = 0;
+    this.methodStart = start;
+    this.methodEnd = start;
+    this.targetStart = start;
+    this.targetEnd = start;
+    this.minorVersion = 1;
+    this.statusCode = 0;
+    this.fieldsStart = start;
     this.count = 0;
     this.contentLength = -1;
     this.chunked = false;
@@ -112,6 +131,9 @@ export class Head {
     this.hosts = 0;
     this.fault = '';
     this.#next = start;
+    this.#reached = start;
+    this.#hash = 0;
+    this.#nameEnd = -1;
     this.#startLineDone = false;
   }
 
@@ -121,6 +143,9 @@ export class Head {
     this.bytes = bytes;
     this.start = start;
     this.#next += delta;
+    this.#reached += delta;
+    if (this.#nameEnd >= 0) this.#nameEnd += delta;
+    this.methodStart += delta;
     this.methodEnd += delta;
     this.targetStart += delta;
     this.targetEnd += delta;
@@ -141,30 +166,33 @@ export class Head {
 
   /** Scans a request head in `bytes[start, end)`; to be called again with more bytes while it answers `incomplete`. */
   scanRequest(end: number): ScanResult {
+    const bound = this.#bound(end);
     if (!this.#startLineDone) {
-      const result = this.#requestLine(end);
-      if (result !== Scan.complete) return this.#within(result, end);
+      const result = this.#requestLine(bound);
+      if (result !== Scan.complete) return this.#within(result, bound, end);
     }
-    const result = this.#fields(end);
-    if (result !== Scan.complete) return this.#within(result, end);
+    const result = this.#fields(bound);
+    if (result !== Scan.complete) return this.#within(result, bound, end);
     if (this.hosts > 1) return this.#refuse(Scan.malformed, 'more than one Host field');
     if (this.hosts === 0 && this.minorVersion === 1) return this.#refuse(Scan.malformed, 'no Host field in an HTTP/1.1 request');
-    return this.#within(Scan.complete, end);
+    return Scan.complete;
   }
 
   /** Scans a response head. */
   scanResponse(end: number): ScanResult {
+    const bound = this.#bound(end);
     if (!this.#startLineDone) {
-      const result = this.#statusLine(end);
-      if (result !== Scan.complete) return this.#within(result, end);
+      const result = this.#statusLine(bound);
+      if (result !== Scan.complete) return this.#within(result, bound, end);
     }
-    return this.#within(this.#fields(end), end);
+    return this.#within(this.#fields(bound), bound, end);
   }
 
   /** Scans a trailer section: field lines and the empty line that ends a chunked body (RFC 9112 §7.1.2). */
   scanTrailers(end: number): ScanResult {
+    const bound = this.#bound(end);
     this.#startLineDone = true;
-    return this.#within(this.#fields(end), end);
+    return this.#within(this.#fields(bound), bound, end);
   }
 
   /** Index of the first field with this id, −1 when there is none. */
@@ -176,6 +204,28 @@ export class Head {
   value(id: number): string | null {
     const index = this.indexOf(id);
     return index < 0 ? null : this.valueAt(index);
+  }
+
+  /** Whether the value of the first field with this id is exactly that Latin-1 text. Cheaper than making a string to compare. */
+  valueIs(id: number, text: string): boolean {
+    const index = this.indexOf(id);
+    return index >= 0 && this.#textIs(text, this.valueStart[index] as number, this.valueEnd[index] as number);
+  }
+
+  /** The same without giving away, by the time it takes, how much of the text was right: for tokens. */
+  valueIsSecret(id: number, text: string): boolean {
+    const index = this.indexOf(id);
+    if (index < 0) return false;
+    const start = this.valueStart[index] as number;
+    if (text.length !== (this.valueEnd[index] as number) - start) return false;
+    let difference = 0;
+    for (let i = 0; i < text.length; i++) difference |= (this.bytes[start + i] as number) ^ text.charCodeAt(i);
+    return difference === 0;
+  }
+
+  /** Whether the target of a request is exactly that Latin-1 text. */
+  targetIs(text: string): boolean {
+    return this.#textIs(text, this.targetStart, this.targetEnd);
   }
 
   /** The value of the field line at an index, as Latin-1 text. */
@@ -190,7 +240,8 @@ export class Head {
 
   /** The method of a request. */
   get method(): string {
-    return this.bytes.toString('latin1', this.start, this.methodEnd);
+    for (const method of COMMON_METHODS) if (this.#textIs(method, this.start, this.methodEnd)) return method;
+    return this.bytes.toString('latin1', this.methodStart, this.methodEnd);
   }
 
   /** The target of a request, as it was sent. */
@@ -204,66 +255,87 @@ export class Head {
     for (let i = 0; i < this.count; i++) if (this.id[i] === id) this.cut[i] = 1;
   }
 
+  #textIs(text: string, start: number, end: number): boolean {
+    if (text.length !== end - start) return false;
+    for (let i = 0; i < text.length; i++) if (this.bytes[start + i] !== text.charCodeAt(i)) return false;
+    return true;
+  }
+
   #requestLine(end: number): ScanResult {
     const { bytes } = this;
     let p = this.start;
+    if (p < end && bytes[p] === CR) {
+      // One empty line in front is passed over (RFC 9112 §2.2): some clients send one after the body of a POST.
+      if (p + 1 >= end) return Scan.incomplete;
+      if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+      p += 2;
+    }
+    const methodStart = p;
     while (p < end && lowerToken[bytes[p] as number] !== 0) p++;
-    if (p - this.start > METHOD_LENGTH) return this.#refuse(Scan.malformed, 'the method is longer than 32 bytes');
+    if (p - methodStart > METHOD_LENGTH) return this.#refuse(Scan.malformed, 'the method is longer than 32 bytes');
     if (p === end) return Scan.incomplete;
-    if (p === this.start || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request line does not start with a method and one space');
+    if (p === methodStart || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request line does not start with a method and one space');
+    this.methodStart = methodStart;
     this.methodEnd = p++;
     this.targetStart = p;
+    if (this.#reached > p) p = this.#reached;
     while (p < end && targetByte[bytes[p] as number] !== 0) p++;
-    if (p === end) return Scan.incomplete;
-    if (p === this.targetStart || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request target is empty or holds a byte that it may not');
+    if (p === end) {
+      this.#reached = p;
+      return Scan.incomplete;
+    }
+    if (p === this.targetStart || bytes[p] !== SPACE)
+      return this.#refuse(Scan.malformed, 'the request target is empty or holds a byte that it may not');
     this.targetEnd = p++;
     const versionEnd = this.#version(p, end);
-    if (versionEnd < 0) return this.fault === '' ? Scan.incomplete : Scan.versionUnsupported;
-    return this.#endOfStartLine(versionEnd, end);
+    return versionEnd < 0 ? this.#versionResult : this.#endOfStartLine(versionEnd, end);
   }
 
   #statusLine(end: number): ScanResult {
     const { bytes } = this;
     let p = this.#version(this.start, end);
-    if (p < 0) return this.fault === '' ? Scan.incomplete : Scan.malformed;
-    if (p + 4 > end) return Scan.incomplete;
-    let code = 0;
+    if (p < 0) return this.#versionResult === Scan.incomplete ? Scan.incomplete : Scan.malformed;
+    if (p >= end) return Scan.incomplete;
     if (bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'no space before the status code');
-    for (let i = 1; i <= 3; i++) {
-      const digit = (bytes[p + i] as number) - 0x30;
+    let code = 0;
+    for (const codeEnd = p + 4; ++p < codeEnd; ) {
+      if (p >= end) return Scan.incomplete;
+      const digit = (bytes[p] as number) - 0x30;
       if (digit < 0 || digit > 9) return this.#refuse(Scan.malformed, 'the status code is not three digits');
       code = code * 10 + digit;
     }
     if (code < 100) return this.#refuse(Scan.malformed, 'the status code is below 100');
     this.statusCode = code;
-    p += 4;
-    if (p === end) return Scan.incomplete;
+    if (p >= end) return Scan.incomplete;
     // Servers that leave out the space before an empty reason phrase are common, and nothing can be misread.
     if (bytes[p] === SPACE) p++;
+    else if (bytes[p] !== CR) return this.#refuse(Scan.malformed, 'the status code is not three digits');
     this.targetStart = p;
+    if (this.#reached > p) p = this.#reached;
     while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
+    this.#reached = p;
     this.targetEnd = p;
     return this.#endOfStartLine(p, end);
   }
 
-  /** One past `HTTP/1.0` or `HTTP/1.1` at `p`; −1 when bytes are missing (no fault) or wrong (with a fault). */
+  /** One past `HTTP/1.0` or `HTTP/1.1` at `p`; −1 with the reason in `#versionResult`. */
   #version(p: number, end: number): number {
     const { bytes } = this;
     for (let i = 0; i < HTTP_1.length; i++, p++) {
-      if (p >= end) return -1;
-      if (bytes[p] !== HTTP_1[i]) {
-        this.fault = 'the version is neither HTTP/1.1 nor HTTP/1.0';
-        return -1;
-      }
+      if (p >= end) return this.#noVersion(Scan.incomplete, '');
+      if (bytes[p] !== HTTP_1[i]) return this.#noVersion(i === MAJOR && isDigit(bytes[p] as number) ? Scan.versionUnsupported : Scan.malformed);
     }
-    if (p >= end) return -1;
+    if (p >= end) return this.#noVersion(Scan.incomplete, '');
     const minor = (bytes[p] as number) - 0x30;
-    if (minor !== 0 && minor !== 1) {
-      this.fault = 'the version is neither HTTP/1.1 nor HTTP/1.0';
-      return -1;
-    }
+    if (minor !== 0 && minor !== 1) return this.#noVersion(isDigit(bytes[p] as number) ? Scan.versionUnsupported : Scan.malformed);
     this.minorVersion = minor;
     return p + 1;
+  }
+
+  #noVersion(result: ScanResult, fault = 'the version is neither HTTP/1.1 nor HTTP/1.0'): number {
+    this.#versionResult = result;
+    this.fault = fault;
+    return -1;
   }
 
   #endOfStartLine(p: number, end: number): ScanResult {
@@ -273,39 +345,44 @@ export class Head {
     if (this.bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
     this.fieldsStart = p + 2;
     this.#next = p + 2;
+    this.#reached = p + 2;
     this.#startLineDone = true;
     return Scan.complete;
   }
 
   #fields(end: number): ScanResult {
     const { bytes } = this;
-    let p = this.#next;
+    let nameStart = this.#next;
+    let p = this.#reached;
+    let hash = this.#hash;
+    let nameEnd = this.#nameEnd;
     for (;;) {
-      if (p >= end) return Scan.incomplete;
-      if (bytes[p] === CR) {
-        if (p + 1 >= end) return Scan.incomplete;
-        if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
-        this.end = p + 2;
-        return Scan.complete;
+      if (nameEnd < 0) {
+        if (p >= end) return this.#stop(nameStart, p, hash, -1);
+        if (p === nameStart && bytes[p] === CR) {
+          if (p + 1 >= end) return this.#stop(nameStart, p, 0, -1);
+          if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+          this.end = p + 2;
+          return Scan.complete;
+        }
+        let lower = 0;
+        // biome-ignore lint/suspicious/noAssignInExpressions: one lookup a byte answers «may it be there» and «what is it in lower case»
+        while (p < end && (lower = lowerToken[bytes[p] as number] as number) !== 0) {
+          hash = nextHash(hash, lower);
+          p++;
+        }
+        if (p === end) return this.#stop(nameStart, p, hash, -1);
+        if (bytes[p] !== COLON || p === nameStart) return this.#refuse(Scan.malformed, this.#nameFault(bytes[p] as number, p === nameStart));
+        nameEnd = p++;
       }
-      const nameStart = p;
-      let hash = 0;
-      let lower = 0;
-      // biome-ignore lint/suspicious/noAssignInExpressions: one lookup a byte answers «may it be there» and «what is it in lower case»
-      while (p < end && (lower = lowerToken[bytes[p] as number] as number) !== 0) {
-        hash = nextHash(hash, lower);
-        p++;
-      }
-      if (p === end) return Scan.incomplete;
-      if (bytes[p] !== COLON || p === nameStart) return this.#refuse(Scan.malformed, this.#nameFault(bytes[p] as number, p === nameStart));
-      const nameEnd = p++;
-      while (p < end && (bytes[p] === SPACE || bytes[p] === TAB)) p++;
-      const valueStart = p;
       while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
-      if (p >= end) return Scan.incomplete;
-      if (bytes[p] !== CR) return this.#refuse(Scan.malformed, bytes[p] === LF ? 'a field line ends in a bare LF' : 'a control character in a field value');
-      if (p + 1 >= end) return Scan.incomplete;
+      if (p >= end) return this.#stop(nameStart, p, hash, nameEnd);
+      if (bytes[p] !== CR)
+        return this.#refuse(Scan.malformed, bytes[p] === LF ? 'a field line ends in a bare LF' : 'a control character in a field value');
+      if (p + 1 >= end) return this.#stop(nameStart, p, hash, nameEnd);
       if (bytes[p + 1] !== LF) return this.#refuse(Scan.malformed, 'a CR that no LF follows');
+      let valueStart = nameEnd + 1;
+      while (valueStart < p && (bytes[valueStart] === SPACE || bytes[valueStart] === TAB)) valueStart++;
       let valueEnd = p;
       while (valueEnd > valueStart && (bytes[valueEnd - 1] === SPACE || bytes[valueEnd - 1] === TAB)) valueEnd--;
       p += 2;
@@ -319,7 +396,6 @@ export class Head {
       this.lineEnd[index] = p;
       this.id[index] = id;
       this.count = index + 1;
-      this.#next = p;
       if (id !== 0) {
         if (this.#first[id] === 0) this.#first[id] = index + 1;
         if (id <= LAST_FRAMING_FIELD) {
@@ -327,7 +403,19 @@ export class Head {
           if (result !== Scan.complete) return result;
         }
       }
+      nameStart = p;
+      hash = 0;
+      nameEnd = -1;
     }
+  }
+
+  /** Notes where to go on when more bytes have come. */
+  #stop(lineStart: number, reached: number, hash: number, nameEnd: number): ScanResult {
+    this.#next = lineStart;
+    this.#reached = reached;
+    this.#hash = hash;
+    this.#nameEnd = nameEnd;
+    return Scan.incomplete;
   }
 
   #nameFault(byte: number, empty: boolean): string {
@@ -400,18 +488,24 @@ export class Head {
     return true;
   }
 
-  #within(result: ScanResult, end: number): ScanResult {
-    const size = (result === Scan.complete ? this.end : end) - this.start;
-    if (size > this.#limits.size && (result === Scan.complete || result === Scan.incomplete)) {
-      return this.#refuse(Scan.tooLarge, `the head is larger than ${this.#limits.size} bytes`);
-    }
-    return result;
+  /** Bytes beyond the size limit are not looked at: however much of a head comes at once, it is refused for the same reason. */
+  #bound(end: number): number {
+    return Math.min(end, this.start + this.#limits.size);
+  }
+
+  #within(result: ScanResult, bound: number, end: number): ScanResult {
+    if (result !== Scan.incomplete || bound === end) return result;
+    return this.#refuse(Scan.tooLarge, `the head is larger than ${this.#limits.size} bytes`);
   }
 
   #refuse<R extends ScanResult>(result: R, fault: string): R {
     this.fault = fault;
     return result;
   }
+}
+
+function isDigit(byte: number): boolean {
+  return byte >= 0x30 && byte <= 0x39;
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -66,6 +66,7 @@ export class ServerConnection implements Deadlined {
   /** Called when the client goes away while nobody is attached: somebody is still finding out what to do with its request. */
   onGone: (() => void) | null = null;
 
+  readonly #transport: Socket;
   readonly #handler: RequestHandler;
   readonly #timeouts: ServerTimeouts;
   readonly #gatherer: HeadGatherer;
@@ -79,8 +80,10 @@ export class ServerConnection implements Deadlined {
   #lingered = 0;
   #draining = false;
 
-  constructor(socket: Socket, handler: RequestHandler, limits: HeadLimits, timeouts: ServerTimeouts) {
+  /** `transport` is the TCP connection below `socket` where that speaks TLS and was made here. */
+  constructor(socket: Socket, handler: RequestHandler, limits: HeadLimits, timeouts: ServerTimeouts, transport = socket) {
     this.socket = socket;
+    this.#transport = transport;
     this.#handler = handler;
     this.#timeouts = timeouts;
     this.head = new Head(limits);
@@ -112,8 +115,9 @@ export class ServerConnection implements Deadlined {
 
   /** Bytes that were read before this object was there, in front of everything that still comes. */
   start(first: Buffer | null): void {
-    if (first !== null && first.length > 0) this.#onData(first);
+    // In this order: whoever takes the first bytes may pause the socket, or take it over.
     this.socket.resume();
+    if (first !== null && first.length > 0) this.#onData(first);
   }
 
   /** Opens the way for the body of the current request. */
@@ -130,6 +134,7 @@ export class ServerConnection implements Deadlined {
   /** The sink takes body bytes again. */
   resumeBody(): void {
     this.#bodyBlocked = false;
+    this.#awaitClient();
     if (!this.#pumping) this.#pumpRest();
   }
 
@@ -153,14 +158,14 @@ export class ServerConnection implements Deadlined {
   finish(): void {
     if (this.#state !== State.exchange) return;
     this.#sink = null;
-    this.#awaitsClientDrain = false;
     if (!this.persistent || !this.body.done) {
       this.#linger();
       return;
     }
     this.#state = State.head;
     this.head.release();
-    this.deadline = deadlineIn(this.#timeouts.keepAlive);
+    // A client that does not take its answers gets no further ones: `#pump` waits for it.
+    this.deadline = deadlineIn(this.#awaitsClientDrain ? this.#timeouts.idle : this.#timeouts.keepAlive);
     if (!this.#pumping) this.#pumpRest();
   }
 
@@ -174,9 +179,9 @@ export class ServerConnection implements Deadlined {
   /** Ends the connection at once. With `reset` the client sees that what it has is not whole, whatever the framing says. */
   destroy(reset = false): void {
     if (this.#state === State.closed) return;
-    this.#sink = null;
-    if (reset && !('encrypted' in this.socket)) this.socket.resetAndDestroy();
-    else this.socket.destroy();
+    // TLS that just stops looks like an end to many clients: what they have to see is the reset of the connection below it.
+    if (reset && !('encrypted' in this.#transport)) this.#transport.resetAndDestroy();
+    this.socket.destroy();
   }
 
   /** Hands the socket over, with the bytes that were read beyond the request head. After that this object takes no part any more. */
@@ -192,7 +197,7 @@ export class ServerConnection implements Deadlined {
     switch (this.#state) {
       case State.head:
         if (!this.#gatherer.partial) {
-          this.socket.destroy();
+          this.destroy(this.#awaitsClientDrain);
           return;
         }
         this.#refuse(new SallyportError('client_head_timeout', { detail: `the request head was not complete after ${this.#timeouts.head} ms` }));
@@ -202,7 +207,7 @@ export class ServerConnection implements Deadlined {
         else this.#sink?.onRequestFault(new SallyportError('client_idle_timeout', { detail: `no byte of the body for ${this.#timeouts.idle} ms` }));
         return;
       default:
-        this.socket.destroy();
+        this.destroy(this.writePending);
     }
   }
 
@@ -224,7 +229,7 @@ export class ServerConnection implements Deadlined {
     const rest = this.#rest;
     this.#rest = null;
     if (rest !== null) this.#pump(rest, 0);
-    if (this.#rest === null && (this.#state === State.head || this.#state === State.exchange)) {
+    if (this.#rest === null && !this.#bodyBlocked && (this.#state === State.head || this.#state === State.exchange)) {
       if (this.socket.isPaused()) this.socket.resume();
       if (this.#inputEnded) this.#onInputEnd();
     }
@@ -235,8 +240,13 @@ export class ServerConnection implements Deadlined {
     this.#pumping = true;
     let p = start;
     while (p < chunk.length) {
-      if (this.#state === State.head) p = this.#readHead(chunk, p);
-      else if (this.#state === State.exchange) {
+      if (this.#state === State.head) {
+        if (this.#awaitsClientDrain) {
+          this.#hold(chunk, p);
+          break;
+        }
+        p = this.#readHead(chunk, p);
+      } else if (this.#state === State.exchange) {
         if (this.body.done || this.#sink === null || this.#bodyBlocked) {
           this.#hold(chunk, p);
           break;
@@ -264,8 +274,8 @@ export class ServerConnection implements Deadlined {
     this.persistent = kept && !this.#draining;
     this.bodyKind = requestBodyKind(head);
     this.body.begin(this.bodyKind, head.contentLength);
-    this.deadline = this.body.done ? Number.POSITIVE_INFINITY : deadlineIn(this.#timeouts.idle);
     this.#bodyBlocked = false;
+    this.#awaitClient();
     const next = this.#gatherer.consumed;
     // A handler that takes the socket over finds here what was read too far.
     this.#rest = next < chunk.length ? chunk.subarray(next) : null;
@@ -285,18 +295,20 @@ export class ServerConnection implements Deadlined {
       return chunk.length;
     }
     const next = body.consumed;
-    this.deadline = deadlineIn(this.#timeouts.idle);
-    if (pass > start && !sink.onRequestBody(chunk, start, pass)) {
-      this.#bodyBlocked = true;
-      this.deadline = Number.POSITIVE_INFINITY;
-      this.socket.pause();
-    }
-    if (body.done) {
-      this.deadline = Number.POSITIVE_INFINITY;
-      // The sink may have ended the exchange while it took the last bytes.
-      if (this.#sink === sink) sink.onRequestEnd();
-    }
+    const flowing = pass === start || sink.onRequestBody(chunk, start, pass);
+    // The sink may have ended the exchange while it took the bytes: then nothing here is about it any more.
+    if (this.#sink !== sink) return next;
+    this.#bodyBlocked = !flowing && !body.done;
+    this.#awaitClient();
+    if (this.#bodyBlocked) this.socket.pause();
+    if (body.done) sink.onRequestEnd();
     return next;
+  }
+
+  /** Sets the deadline for what the client owes: more of the body, or to take what was written. */
+  #awaitClient(): void {
+    const awaited = this.#awaitsClientDrain || !(this.body.done || this.#bodyBlocked);
+    this.deadline = awaited ? deadlineIn(this.#timeouts.idle) : Number.POSITIVE_INFINITY;
   }
 
   /** Keeps bytes that nobody takes yet, and stops reading when they are body or too many. */
@@ -316,16 +328,26 @@ export class ServerConnection implements Deadlined {
       this.persistent = false;
       if (!this.body.done) this.#gone('client_aborted');
     } else if (this.#state === State.head) {
-      if (this.#gatherer.partial) this.socket.destroy();
-      else this.socket.end();
+      // `#linger` lets answers that are still on their way arrive.
+      this.#linger();
     } else if (this.#state === State.lingering) this.socket.destroySoon();
   }
 
   readonly #onDrain = (): void => {
     if (!this.#awaitsClientDrain) return;
     this.#awaitsClientDrain = false;
-    this.deadline = this.body.done ? Number.POSITIVE_INFINITY : deadlineIn(this.#timeouts.idle);
+    if (this.#state === State.head) {
+      this.deadline = deadlineIn(this.#timeouts.keepAlive);
+      this.#pumpRest();
+      return;
+    }
+    if (this.#state !== State.exchange) return;
+    this.#awaitClient();
     this.#sink?.onClientDrain();
+  };
+
+  readonly #onFlushed = (): void => {
+    if (this.#state === State.lingering) this.deadline = deadlineIn(LINGER);
   };
 
   readonly #onClose = (): void => {
@@ -340,12 +362,14 @@ export class ServerConnection implements Deadlined {
     const sink = this.#sink;
     this.#sink = null;
     sink?.onClientGone(code);
-    this.socket.destroy();
+    // Not just closed: bytes that were written may be left behind, and a body that ends with the connection would look whole.
+    this.destroy(true);
   }
 
   #refuse(error: SallyportError): void {
     this.#state = State.exchange;
     this.persistent = false;
+    this.bodyKind = BodyKind.none;
     this.body.begin(BodyKind.none, 0);
     this.deadline = Number.POSITIVE_INFINITY;
     this.#handler.onRefusedHead(this, error);
@@ -353,13 +377,15 @@ export class ServerConnection implements Deadlined {
 
   /**
    * Closes our half and reads what still comes for a moment (RFC 9112 §9.6): closing both at once could make the client's system throw away a
-   * response that it has not read.
+   * response that it has not read. The moment begins when the last byte has left: until then the client has the time of every slow reader.
    */
   #linger(): void {
     this.#state = State.lingering;
     this.#rest = null;
-    this.deadline = deadlineIn(LINGER);
+    this.#awaitsClientDrain = false;
     this.socket.end();
+    this.deadline = deadlineIn(this.writePending ? this.#timeouts.idle : LINGER);
+    if (this.writePending) this.socket.once('finish', this.#onFlushed);
     if (this.#inputEnded) this.socket.destroySoon();
     else this.socket.resume();
   }

@@ -61,7 +61,9 @@ export class Tunnel implements Deadlined {
   start(fromClient: Buffer | null, fromUpstream: Buffer | null): void {
     if (fromUpstream !== null && fromUpstream.length > 0) this.#fromUpstream(fromUpstream, 0, fromUpstream.length);
     if (fromClient !== null && fromClient.length > 0) this.#fromClient(fromClient);
-    if (!this.#client.isPaused() || !this.#upstreamSocket.writableNeedDrain) this.#client.resume();
+    // A client that closed its half while the connection was being opened says so only once.
+    if (this.#client.readableEnded) this.#halfClosed(this.#upstreamSocket);
+    else if (!this.#upstreamSocket.writableNeedDrain) this.#client.resume();
     if (!this.#client.writableNeedDrain) this.#upstreamSocket.resume();
   }
 

@@ -66,6 +66,8 @@ export class UpstreamConnection implements Deadlined {
   #requestSent = false;
   #awaitsDrain = false;
   #excess = false;
+  /** Bytes of the interim responses to this request: no more than one head may have. */
+  #interimSize = 0;
   #onDetachedRead: (bytes: Buffer, length: number) => boolean = () => true;
 
   constructor(address: string, limits: HeadLimits, timeouts: UpstreamTimeouts) {
@@ -97,7 +99,9 @@ export class UpstreamConnection implements Deadlined {
     this.#method = method;
     this.#state = State.head;
     this.#requestSent = false;
+    this.#awaitsDrain = false;
     this.#excess = false;
+    this.#interimSize = 0;
     this.contentOnly = false;
     this.deadline = Number.POSITIVE_INFINITY;
   }
@@ -175,7 +179,7 @@ export class UpstreamConnection implements Deadlined {
 
   onDeadline(): void {
     if (this.#state === State.idle) {
-      this.#socket?.destroy();
+      this.#retire();
       return;
     }
     const late = this.#state === State.head && this.#requestSent && !this.#awaitsDrain;
@@ -216,6 +220,8 @@ export class UpstreamConnection implements Deadlined {
       p = this.#gatherer.consumed;
       const { statusCode } = this.head;
       if (statusCode < 200 && statusCode !== 101) {
+        this.#interimSize += this.head.end - this.head.start;
+        if (this.#interimSize > this.head.sizeLimit) return this.#malformed('interim responses without end');
         this.#sink?.onInterimResponse();
         if (p === length) return true;
         continue;
@@ -225,8 +231,7 @@ export class UpstreamConnection implements Deadlined {
     if (this.#state === State.body) return this.#readBody(buffer, 0, length, false);
     if (this.#state === State.idle) {
       // Nobody asked for anything: whatever this is, the next response could be mistaken for it.
-      this.#excess = true;
-      this.#socket?.destroy();
+      this.#retire();
     }
     return false;
   }
@@ -252,8 +257,10 @@ export class UpstreamConnection implements Deadlined {
     if (this.contentOnly && this.bodyKind === BodyKind.chunked) {
       if (first) flowing = sink.onResponse(buffer, start, start);
       pass = body.read(buffer, start, length, (from, to) => {
-        flowing = sink.onResponseBody(buffer, from, to) && flowing;
+        // The sink may be done with this response before the read is.
+        if (this.#sink === sink) flowing = sink.onResponseBody(buffer, from, to) && flowing;
       });
+      if (this.#sink !== sink) return false;
       if (pass < 0) return this.#malformed(body.fault);
     } else {
       pass = body.done ? start : body.read(buffer, start, length);
@@ -298,19 +305,32 @@ export class UpstreamConnection implements Deadlined {
       this.#socket?.destroy();
       return;
     }
-    this.#socket?.destroy();
+    if (this.#state === State.idle) this.#retire();
+    else this.#socket?.destroy();
   };
 
   readonly #onDrain = (): void => {
     if (!this.#awaitsDrain) return;
     this.#awaitsDrain = false;
-    if (!this.#requestSent) this.deadline = Number.POSITIVE_INFINITY;
+    if (!this.#requestSent && this.#state === State.head) this.deadline = Number.POSITIVE_INFINITY;
     this.#sink?.onUpstreamDrain();
   };
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
+    if (this.#state === State.idle) {
+      this.#retire();
+      return;
+    }
     this.#fail(new SallyportError('upstream_reset', { detail: `the connection broke: ${error.code ?? 'unknown reason'}`, cause: error }));
   };
+
+  /** Takes an idle connection out of use at once: until its socket has closed, somebody could begin an exchange on it. */
+  #retire(): void {
+    this.#state = State.closed;
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#socket?.destroy();
+    this.onIdleGone(this);
+  }
 
   readonly #onClose = (): void => {
     const wasIdle = this.#state === State.idle;

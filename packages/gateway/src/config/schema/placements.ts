@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { headerName, text, type ValueContext, value } from './values.js';
 
 /** Where a credential goes in a request. `format` holds `{secret}` or `{secret.FIELD}` where the material goes. */
-export type PlacementConfig = { header: string; format: string } | { basic: { username: string } } | { query: string };
+type PlacementConfig = { header: string; format: string } | { basic: { username: string } } | { query: string };
 
 const DEFAULT_FORMAT = '{secret}';
 const BRACED_WORD = /\{([A-Za-z][^{}]*)\}/g;
@@ -54,7 +54,7 @@ function formatSchema() {
   return text('a format such as "Bearer {secret}"')
     .meta({ default: DEFAULT_FORMAT })
     .superRefine((format, issues) => {
-      const words = Array.from(format.matchAll(BRACED_WORD), (match) => match[1] as string);
+      const words = Array.from(format.matchAll(BRACED_WORD), (match) => match[1]);
       if (!words.some((word) => SECRET_REFERENCE.test(word))) {
         issues.addIssue({ code: 'custom', message: 'holds neither {secret} nor {secret.FIELD}' });
       } else if (!words.every((word) => SECRET_REFERENCE.test(word))) {

@@ -21,7 +21,7 @@ const FRAMING_HEADERS = /^(host|content-length|transfer-encoding|connection|upgr
 const CONTROL_CHARACTER = /[\0-\x1f\x7f]/;
 
 /** A name that the configuration gives to a credential or a caller. */
-export const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /** Text with at least one character and no control character. `what` completes the sentence "expected …". */
 export function text(what: string) {

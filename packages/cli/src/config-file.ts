@@ -1,0 +1,44 @@
+import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { SallyportError } from '@sallyport/sdk';
+
+/** The least configuration that does something: what the command shows to who has none. */
+export const minimalConfig = `gateway:
+  listeners:
+    forward: { port: 9080 }
+  policy:
+    rules:
+      - allow api.github.com
+  credentials:
+    github:
+      source: { type: env, var: GITHUB_TOKEN }
+      bind: [{ hosts: [api.github.com], place: { header: Authorization, format: "Bearer {secret}" } }]
+  callers:
+    local: { loopback: true, credentials: [github] }
+`;
+
+/** The directory of a user's own files, which is not made here. */
+export function homeDirectory(): string {
+  return join(process.env.HOME || homedir(), '.sallyport');
+}
+
+/**
+ * The absolute path of the configuration: what was given, SALLYPORT_CONFIG, ./sallyport.yaml, ~/.sallyport/sallyport.yaml, in this order. What
+ * somebody named need not be there; null when nothing was named and none of the usual places has a file.
+ */
+export function findConfig(given: string | undefined): string | null {
+  const named = given ?? process.env.SALLYPORT_CONFIG;
+  if (named !== undefined && named !== '') return resolve(named);
+  return [resolve('sallyport.yaml'), join(homeDirectory(), 'sallyport.yaml')].find((path) => existsSync(path)) ?? null;
+}
+
+/** As `findConfig`; `config_not_found` with an example of a configuration when there is none. */
+export function requireConfig(given: string | undefined): string {
+  const path = findConfig(given);
+  if (path !== null) return path;
+  throw new SallyportError('config_not_found', {
+    detail: `There is no configuration: neither ${resolve('sallyport.yaml')} nor ${join(homeDirectory(), 'sallyport.yaml')} is there.`,
+    hint: `Name one with --config or SALLYPORT_CONFIG, or write sallyport.yaml, for example:\n\n${minimalConfig}`,
+  });
+}

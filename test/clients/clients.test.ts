@@ -1,0 +1,23 @@
+import { chromiumSuite } from './chromium.js';
+import { useWorld } from './client-suite.js';
+import { curlSuite } from './curl.js';
+import { gitSuite } from './git.js';
+import { goSuite } from './go.js';
+import { javaSuite } from './java.js';
+import { nodeSuite } from './node.js';
+import { npmSuite } from './npm.js';
+import { pipSuite } from './pip.js';
+import { pythonSuite } from './python.js';
+import { wgetSuite } from './wget.js';
+
+useWorld();
+curlSuite();
+wgetSuite();
+gitSuite();
+nodeSuite();
+npmSuite();
+pythonSuite();
+pipSuite();
+goSuite();
+javaSuite();
+chromiumSuite();

@@ -1,0 +1,29 @@
+import { describeLibrary, type Library } from './library-suite.js';
+import { cachedOr, programFile } from './program-files.js';
+import { versionOf } from './run-client.js';
+
+const python = cachedOr('python3', 'python', 'bin', 'python');
+
+function library(name: string, setup: string): Library {
+  return {
+    name: `Python ${name}`,
+    version: versionOf(python, ['-c', `import ${name}; print("version", ${name}.__version__)`], /^version (\S+)/),
+    source: '`node scripts/install-test-tools.mjs`, which installs it from PyPI into .cache',
+    setup: `\`HTTPS_PROXY\`, \`HTTP_PROXY\`; ${setup}`,
+    command: () => [python, programFile(`with_${name}.py`)],
+  };
+}
+
+const urllib: Library = {
+  name: 'Python urllib',
+  version: versionOf(python, ['--version'], /^Python (\S+)/),
+  source: 'python.org, or the Debian package python3',
+  setup: '`https_proxy`, `http_proxy`; `SSL_CERT_FILE`',
+  command: () => [python, programFile('with_urllib.py')],
+};
+
+export function pythonSuite(): void {
+  describeLibrary(library('requests', '`REQUESTS_CA_BUNDLE`'));
+  describeLibrary(library('httpx', '`SSL_CERT_FILE`'));
+  describeLibrary(urllib);
+}
