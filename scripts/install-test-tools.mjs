@@ -7,7 +7,16 @@ import { pathToFileURL } from 'node:url';
 import { root, run } from './command.mjs';
 
 /** Debian packages by the program that shows that they are there. */
-const debianPackages = { chromium: 'chromium', nginx: 'nginx-light', haproxy: 'haproxy', wrk: 'wrk' };
+const debianPackages = {
+  curl: 'curl',
+  wget: 'wget',
+  git: 'git',
+  chromium: 'chromium',
+  certutil: 'libnss3-tools',
+  nginx: 'nginx-light',
+  haproxy: 'haproxy',
+  wrk: 'wrk',
+};
 const pythonPackages = ['requests', 'httpx'];
 const timeout = 5 * 60_000;
 

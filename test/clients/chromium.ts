@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
 import { bareEnvironment, isPresent, runWell, versionOf } from './run-client.js';
 import type { World } from './world.js';
@@ -39,6 +39,7 @@ interface PageSeen {
 async function homeTrusting(world: World, ca: string): Promise<string> {
   const home = path.join(world.directory, `chromium-${path.basename(path.dirname(ca))}`);
   const database = path.join(home, '.pki', 'nssdb');
+  if (existsSync(database)) return home;
   mkdirSync(database, { recursive: true });
   await runWell(world, 'certutil', ['-d', `sql:${database}`, '-N', '--empty-password']);
   await runWell(world, 'certutil', ['-d', `sql:${database}`, '-A', '-t', 'C,,', '-n', 'under test', '-i', ca]);
@@ -63,9 +64,7 @@ async function visit(world: World, ca: string, origin: string, name: string): Pr
     page.on('pageerror', (error) => problems.push(error.message));
     const response = await page.goto(`${origin}/page/${name}`);
     expect(response?.status()).toBe(200);
-    await expect
-      .poll(() => page.evaluate('window.seen !== undefined') as Promise<boolean>, { timeout: 30_000, message: problems.join('\n') })
-      .toBe(true);
+    await expect.poll(() => page.evaluate('window.seen !== undefined'), { timeout: 30_000, message: problems.join('\n') }).toBe(true);
     return (await page.evaluate('window.seen')) as PageSeen;
   } finally {
     await browser.close();
@@ -76,8 +75,9 @@ const everything: PageSeen = { script: true, image: [7, 5], events: ['1', '2'], 
 const parts = ['page', 'script', 'image', 'events', 'next', 'socket'];
 const title = 'a page with a script, an image, server-sent events and a WebSocket';
 
-export function chromiumSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of Chromium. */
+export function chromiumSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     intercepted(title, async (world) => {
       expect(await visit(world, world.gatewayCa, world.api, 'browser')).toEqual(everything);
       for (const part of parts) await expectInjected(world, `/${part}/browser`);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { expectInjected, expectPlain, expectRefused, expectTunnelled } from './proofs.js';
 import { proxyEnvironment, type Ran, runClient, runWell, versionOf } from './run-client.js';
 import { compressible, download, type Echo, sha256 } from './upstream/site.js';
@@ -33,16 +33,25 @@ function uploadFile(world: World): string {
 
 /** The status lines that `-v` shows of what came back. */
 function statusLines({ stderr }: Ran): string[] {
-  return [...stderr.matchAll(/^< (HTTP\/\S+ [0-9]{3})/gm)].map(([, line]) => line as string);
+  return [...stderr.matchAll(/^< (HTTP\/\S+ [0-9]{3})/gm)].map(([, line]) => line);
 }
 
-export function curlSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of curl. */
+export function curlSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     intercepted('GET', async (world) => {
       const ran = await curl(world, ['-v', `${world.api}/echo/get`]);
       expect(echoOf(ran)).toMatchObject({ method: 'GET', path: '/echo/get', host: new URL(world.api).host });
       expect(ran.stderr).not.toMatch(/^> authorization:/im);
       await expectInjected(world, '/echo/get');
+    });
+
+    intercepted('for comparison, straight to the server: 401', async (world) => {
+      const { host } = new URL(world.api);
+      const straight = ['--resolve', `${host}:127.0.0.1`, '--cacert', world.upstreamCa];
+      const { stdout } = await runWell(world, 'curl', ['-sS', '-w', '%{http_code}', ...straight, `${world.api}/echo/straight`]);
+      expect(stdout).toBe('401');
+      expect(world.recorded()).toEqual([]);
     });
 
     intercepted('the environment alone', async (world) => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
 import { proxyEnvironment, runWell, versionOf } from './run-client.js';
 import type { World } from './world.js';
@@ -52,8 +52,9 @@ async function cloneAndPush(world: World, ca: string, origin: string, name: stri
   await git(world, ca, ['fetch', '-q', 'origin'], work);
 }
 
-export function gitSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of git. */
+export function gitSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     intercepted('clone, push and fetch', async (world) => {
       await cloneAndPush(world, world.gatewayCa, world.git, 'small', 1_000);
       await expectInjected(world, '/small.git/info/refs', world.basic);

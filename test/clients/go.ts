@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
-import { describeLibrary, type Library } from './library-suite.js';
+import type { Suite } from './client-suite.js';
+import { type Library, librarySuite } from './library-suite.js';
 import { cached, programFile } from './program-files.js';
 import { versionOf } from './run-client.js';
 
@@ -28,6 +29,7 @@ async function built(): Promise<string> {
   return binary;
 }
 
-export function goSuite(): void {
-  describeLibrary(netHttp);
+/** The suite of Go. */
+export function goSuite(): Suite {
+  return librarySuite(netHttp);
 }

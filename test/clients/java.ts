@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { javaTrustStore } from '@sallyport/gateway';
-import { describeLibrary, type Library } from './library-suite.js';
+import type { Suite } from './client-suite.js';
+import { type Library, librarySuite } from './library-suite.js';
 import { programFile } from './program-files.js';
 import { versionOf } from './run-client.js';
 
@@ -22,6 +23,7 @@ const httpClient: Library = {
   },
 };
 
-export function javaSuite(): void {
-  describeLibrary(httpClient);
+/** The suite of Java. */
+export function javaSuite(): Suite {
+  return librarySuite(httpClient);
 }

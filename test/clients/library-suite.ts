@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Case, type Client, describeClient, type Way } from './client-suite.js';
+import { type AddCase, type Client, clientSuite, type Suite, type Way } from './client-suite.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
 import { proxyEnvironment, runWell } from './run-client.js';
 import { download, type Echo, sha256 } from './upstream/site.js';
@@ -22,12 +22,12 @@ export async function ask(library: Library, world: World, ca: string, asked: rea
   const [program, ...args] = await library.command(world, ca);
   const { stdout } = await runWell(world, program, [...args, ...asked], { env: { ...proxyEnvironment(world, ca), ...env } });
   const { status, body } = JSON.parse(stdout) as { status: number; body: string };
-  expect(status, body).toBe(200);
+  expect({ status, body }).toMatchObject({ status: 200 });
   return JSON.parse(body) as Echo;
 }
 
-/** What every library has to be able to do; `more` registers what only this one does. */
-export function describeLibrary(library: Library, more: (cases: Readonly<Record<Way, Case>>) => void = () => undefined): void {
+/** What every library has to be able to do; `more` adds what only this one does. */
+export function librarySuite(library: Library, more: (cases: Readonly<Record<Way, AddCase>>) => void = () => undefined): Suite {
   const slug = library.name.replaceAll(/[^A-Za-z0-9]+/g, '-').toLowerCase();
   const file = (world: World): string => {
     const name = path.join(world.directory, 'upload');
@@ -36,7 +36,7 @@ export function describeLibrary(library: Library, more: (cases: Readonly<Record<
   };
   const whole = { method: 'POST', framing: 'chunked', received: upload.length, sha256: sha256(upload) };
 
-  describeClient(library, (cases) => {
+  return clientSuite(library, (cases) => {
     const { intercepted, plain, tunnel } = cases;
     intercepted('GET', async (world) => {
       const echo = await ask(library, world, world.gatewayCa, ['GET', `${world.api}/echo/${slug}`]);

@@ -1,4 +1,5 @@
-import { ask, describeLibrary, type Library } from './library-suite.js';
+import type { Suite } from './client-suite.js';
+import { ask, type Library, librarySuite } from './library-suite.js';
 import { cached, packageVersionOf, programFile } from './program-files.js';
 import { expectInjected } from './proofs.js';
 import { versionOf } from './run-client.js';
@@ -58,15 +59,13 @@ const https: Library = {
   command: nodeCommand('node-https.mjs'),
 };
 
-export function nodeSuite(): void {
-  describeLibrary(fetchWithDispatcher);
-  describeLibrary(fetchWithEnvironment);
-  describeLibrary(undici);
-  describeLibrary(axios);
-  describeLibrary(https, ({ intercepted }) => {
+/** The suites of Node's own clients and of those that npm has for it. */
+export function nodeSuites(): Suite[] {
+  const withoutConnect = librarySuite(https, ({ intercepted }) => {
     intercepted('`https://` in the request line, without CONNECT', async (world) => {
       await ask(https, world, world.gatewayCa, ['GET', `${world.api}/echo/absolute`], { ABSOLUTE_FORM: '1' });
       await expectInjected(world, '/echo/absolute');
     });
   });
+  return [...[fetchWithDispatcher, fetchWithEnvironment, undici, axios].map((library) => librarySuite(library)), withoutConnect];
 }

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
-import { bareEnvironment, proxyEnvironment, runWell, versionOf } from './run-client.js';
+import { proxyEnvironment, runWell, versionOf } from './run-client.js';
 import { packageName, packageVersion } from './upstream/package-registry.js';
 import type { World } from './world.js';
 
@@ -11,7 +11,7 @@ const client: Client = {
   name: 'npm',
   version: versionOf('npm', ['--version'], /^(\d\S+)/),
   source: 'nodejs.org, with Node',
-  setup: '`https-proxy`, `proxy` or the variables `HTTPS_PROXY`, `HTTP_PROXY`; `cafile` or `NODE_EXTRA_CA_CERTS`',
+  setup: '`https-proxy`, `proxy` or the variables `HTTPS_PROXY`, `HTTP_PROXY`; `cafile` or `npm_config_cafile`',
 };
 
 /** Packs a package and puts it into the registries. */
@@ -26,24 +26,28 @@ async function publish(world: World): Promise<void> {
 }
 
 /** Installs the package from a registry with an empty cache and shows that it can be used. */
-async function install(world: World, registry: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<void> {
+async function install(world: World, registry: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> {
   await publish(world);
   const project = path.join(world.directory, 'npm-project');
   rmSync(project, { recursive: true, force: true });
   mkdirSync(project);
   writeFileSync(path.join(project, 'package.json'), '{ "private": true }');
   const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error', `--cache=${path.join(project, 'cache')}`];
-  await runWell(world, 'npm', ['install', packageName, `--registry=${registry}/`, '--fetch-retries=0', ...quiet, ...args], { cwd: project, env });
+  await runWell(world, 'npm', ['install', packageName, `--registry=${registry}/`, '--fetch-retries=0', ...quiet, ...args], {
+    cwd: project,
+    env: { ...env, npm_config_globalconfig: '/dev/null' },
+  });
   const { stdout } = await runWell(world, process.execPath, ['-p', `require('${packageName}')`], { cwd: project });
   expect(stdout.trim()).toBe('it works');
 }
 
-export function npmSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of npm. */
+export function npmSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     const tarball = `/${packageName}/-/${packageName}-${packageVersion}.tgz`;
 
     intercepted('install, with npm’s own configuration', async (world) => {
-      await install(world, world.npm, [`--https-proxy=${world.proxyUrl}`, `--cafile=${world.gatewayCa}`], bareEnvironment(world));
+      await install(world, world.npm, [`--https-proxy=${world.proxyUrl}`, `--cafile=${world.gatewayCa}`]);
       await expectInjected(world, `/${packageName}`);
       await expectInjected(world, tarball);
     });
@@ -54,12 +58,12 @@ export function npmSuite(): void {
     });
 
     plain('install', async (world) => {
-      await install(world, `${world.plain}/npm`, [`--proxy=${world.proxyUrl}`], bareEnvironment(world));
+      await install(world, `${world.plain}/npm`, [`--proxy=${world.proxyUrl}`]);
       await expectPlain(world, `/npm${tarball}`);
     });
 
     tunnel('install', async (world) => {
-      await install(world, `${world.pinned}/npm`, [`--https-proxy=${world.proxyUrl}`, `--cafile=${world.pinnedCa}`], bareEnvironment(world));
+      await install(world, `${world.pinned}/npm`, [`--https-proxy=${world.proxyUrl}`, `--cafile=${world.pinnedCa}`]);
       await expectTunnelled(world, `/npm${tarball}`);
     });
   });

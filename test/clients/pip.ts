@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { cachedOr, programFile } from './program-files.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
 import { proxyEnvironment, runWell, versionOf } from './run-client.js';
@@ -20,29 +20,30 @@ const client: Client = {
 };
 
 /** Installs the package from an index without any cache and shows that it can be used. */
-async function install(world: World, index: string, ca: string): Promise<void> {
+async function install(world: World, index: string, ca: string, more: readonly string[] = []): Promise<void> {
   await runWell(world, python, [programFile('make_wheel.py'), moduleName, packageVersion, wheel]);
   world.packages.pypi = { file: wheel, bytes: readFileSync(path.join(world.directory, wheel)) };
   const target = path.join(world.directory, 'pip-target');
   rmSync(target, { recursive: true, force: true });
   const quiet = ['--quiet', '--disable-pip-version-check', '--no-cache-dir', '--retries=0', '--isolated', '--no-input'];
   // Isolated, pip reads none of its own variables; the machine may set an index there.
-  const args = ['-m', 'pip', 'install', ...quiet, '--cert', ca, '--index-url', `${index}/simple/`, '--target', target, packageName];
+  const args = ['-m', 'pip', 'install', ...quiet, '--cert', ca, '--index-url', `${index}/simple/`, '--target', target, ...more, packageName];
   await runWell(world, python, args, { env: { ...proxyEnvironment(world, ca), PIP_CONFIG_FILE: '/dev/null' } });
   const { stdout } = await runWell(world, python, ['-c', `import ${moduleName}; print(${moduleName}.MESSAGE)`], { env: { PYTHONPATH: target } });
   expect(stdout.trim()).toBe('it works');
 }
 
-export function pipSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of pip. */
+export function pipSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     intercepted('install', async (world) => {
       await install(world, world.pypi, world.gatewayCa);
       await expectInjected(world, `/simple/${packageName}/`, world.basic);
       await expectInjected(world, `/files/${wheel}`, world.basic);
     });
 
-    plain('install', async (world) => {
-      await install(world, `${world.plain}/pypi`, world.gatewayCa);
+    plain('install, with `--trusted-host`', async (world) => {
+      await install(world, `${world.plain}/pypi`, world.gatewayCa, ['--trusted-host', new URL(world.plain).hostname]);
       await expectPlain(world, `/pypi/files/${wheel}`);
     });
 

@@ -1,4 +1,5 @@
-import { describeLibrary, type Library } from './library-suite.js';
+import type { Suite } from './client-suite.js';
+import { type Library, librarySuite } from './library-suite.js';
 import { cachedOr, programFile } from './program-files.js';
 import { versionOf } from './run-client.js';
 
@@ -22,8 +23,7 @@ const urllib: Library = {
   command: () => [python, programFile('with_urllib.py')],
 };
 
-export function pythonSuite(): void {
-  describeLibrary(library('requests', '`REQUESTS_CA_BUNDLE`'));
-  describeLibrary(library('httpx', '`SSL_CERT_FILE`'));
-  describeLibrary(urllib);
+/** The suites of Python's own client and of those that PyPI has. */
+export function pythonSuites(): Suite[] {
+  return [library('requests', '`REQUESTS_CA_BUNDLE`'), library('httpx', '`SSL_CERT_FILE`'), urllib].map((one) => librarySuite(one));
 }

@@ -20,6 +20,7 @@ export interface RunOptions {
 }
 
 const TIMEOUT = 90_000;
+const MOST_OUTPUT = 1024 * 1024;
 
 /**
  * The environment of a program on a machine where nobody set anything up: its own home, no proxy, no extra certificates. Without it a setting of
@@ -35,7 +36,9 @@ export function bareEnvironment(world: World): Record<string, string> {
 export function proxyEnvironment(world: World, ca: string): Record<string, string> {
   const { proxyUrl } = world;
   const proxy = { http_proxy: proxyUrl, https_proxy: proxyUrl, HTTP_PROXY: proxyUrl, HTTPS_PROXY: proxyUrl };
-  return { ...proxy, CURL_CA_BUNDLE: ca, GIT_SSL_CAINFO: ca, NODE_EXTRA_CA_CERTS: ca, PIP_CERT: ca, REQUESTS_CA_BUNDLE: ca, SSL_CERT_FILE: ca };
+  const forCurl = { CURL_CA_BUNDLE: ca, GIT_SSL_CAINFO: ca };
+  const forPython = { PIP_CERT: ca, REQUESTS_CA_BUNDLE: ca };
+  return { ...proxy, ...forCurl, ...forPython, NODE_EXTRA_CA_CERTS: ca, npm_config_cafile: ca, SSL_CERT_FILE: ca };
 }
 
 /**
@@ -46,7 +49,7 @@ export function runClient(world: World, program: string, args: readonly string[]
   const environment = { ...bareEnvironment(world), ...env };
   keepSecret(world, [...args, ...Object.values(environment)].join('\n'), `${program} was given`);
   return new Promise((resolve, reject) => {
-    const options = { env: environment, cwd: cwd ?? world.directory, timeout: TIMEOUT, maxBuffer: 64 * 1024 * 1024, encoding: 'utf8' } as const;
+    const options = { env: environment, cwd: cwd ?? world.directory, timeout: TIMEOUT, maxBuffer: MOST_OUTPUT, encoding: 'utf8' } as const;
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       try {
         keepSecret(world, `${stdout}\n${stderr}`, `${program} printed`);

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'vitest';
-import { type Client, describeClient } from './client-suite.js';
+import { type Client, clientSuite, type Suite } from './client-suite.js';
 import { expectInjected, expectPlain, expectTunnelled } from './proofs.js';
 import { proxyEnvironment, runWell, versionOf } from './run-client.js';
 import { download, sha256 } from './upstream/site.js';
@@ -21,8 +21,9 @@ async function wget(world: World, ca: string, args: readonly string[]): Promise<
   return readFileSync(file);
 }
 
-export function wgetSuite(): void {
-  describeClient(client, ({ intercepted, plain, tunnel }) => {
+/** The suite of wget. */
+export function wgetSuite(): Suite {
+  return clientSuite(client, ({ intercepted, plain, tunnel }) => {
     intercepted('a download of 24 MB', async (world) => {
       expect(sha256(await wget(world, world.gatewayCa, [`${world.api}/download/wget`]))).toBe(sha256(download));
       await expectInjected(world, '/download/wget');

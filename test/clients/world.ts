@@ -36,6 +36,8 @@ export interface World {
   /** The authority of the gateway, and that of the host whose connections pass unseen: a client trusts only one of the two. */
   readonly gatewayCa: string;
   readonly pinnedCa: string;
+  /** The authority of the servers that want a credential, which only the gateway trusts. */
+  readonly upstreamCa: string;
   /** Origins without a slash at the end: of hosts that want a credential, of the plain one, of the one that passes unseen, of one that is refused. */
   readonly api: string;
   readonly git: string;
@@ -145,6 +147,7 @@ ${[...secure.keys(), `plain.${domain}`, `pinned.${domain}`].map((name) => `     
     proxyUrl: `http://any:${token}@127.0.0.1:${proxyPort}`,
     gatewayCa: gateway.authority.certificatePath,
     pinnedCa: pinned.caFile,
+    upstreamCa: https.caFile,
     api: `https://api.${domain}:${https.port}`,
     git: `https://git.${domain}:${https.port}`,
     npm: `https://npm.${domain}:${https.port}`,
@@ -154,7 +157,7 @@ ${[...secure.keys(), `plain.${domain}`, `pinned.${domain}`].map((name) => `     
     refused: `https://api.${domain}:9`,
     repositories,
     packages,
-    secrets: [secret, password, bearer.slice('Bearer '.length), basic.slice('Basic '.length)],
+    secrets: [secret, password, basic.slice('Basic '.length)],
     bearer,
     basic,
     seen: () => servers.flatMap(({ seen }) => seen),

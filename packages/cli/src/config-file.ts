@@ -16,7 +16,7 @@ export const minimalConfig = `gateway:
       bind: [{ hosts: [api.github.com], place: { header: Authorization, format: "Bearer {secret}" } }]
   callers:
     local: { loopback: true, credentials: [github] }
-`;
+`.trimEnd();
 
 /** The directory of a user's own files, which is not made here. */
 export function homeDirectory(): string {

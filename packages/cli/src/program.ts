@@ -1,5 +1,9 @@
-import { Command, Option } from 'commander';
+import { Option } from 'commander';
+import type { AuthorityOptions } from './commands/ca.js';
+import type { CheckOptions } from './commands/config-check.js';
+import type { ExplainOptions } from './commands/config-explain.js';
 import type { RunCommandOptions } from './commands/run.js';
+import { DocumentedCommand } from './documented-command.js';
 import { version } from './version.js';
 
 /** Takes the exit code of a command that has ended. */
@@ -9,8 +13,8 @@ export type Done = (code: number) => void;
  * The command line: every command with its options and its help. What a command does is loaded when it is called, so that none has to wait for the
  * code of another.
  */
-export function createProgram(done: Done): Command {
-  const program = new Command('sallyport')
+export function createProgram(done: Done): DocumentedCommand {
+  const program = new DocumentedCommand('sallyport')
     .description('An egress gateway: programs call any API without holding the secret.')
     .version(version(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
@@ -21,6 +25,9 @@ export function createProgram(done: Done): Command {
     .showSuggestionAfterError(true);
   addServe(program, done);
   addRun(program, done);
+  addConfig(program, done);
+  addAuthority(program, done);
+  addDoctor(program, done);
   addVersion(program, done);
   return program;
 }
@@ -32,7 +39,7 @@ const outputOption = (): Option => new Option('-o, --output <format>', 'how the 
 
 type Output = { output: 'text' | 'json' };
 
-function addServe(program: Command, done: Done): void {
+function addServe(program: DocumentedCommand, done: Done): void {
   program
     .command('serve')
     .summary('run the gateway')
@@ -41,14 +48,14 @@ function addServe(program: Command, done: Done): void {
         'the gateway goes on with the old one. SIGTERM and SIGINT let what is in flight finish, within gateway.shutdown.drain; a second one ends at once.',
     )
     .addOption(configOption())
-    .addHelpText('after', examples('sallyport serve', 'sallyport serve --config /etc/sallyport/sallyport.yaml'))
+    .withExamples('sallyport serve', 'sallyport serve --config /etc/sallyport/sallyport.yaml')
     .action(async (options: { config?: string }) => {
       const { serve } = await import('./commands/serve.js');
       done(await serve(options));
     });
 }
 
-function addRun(program: Command, done: Done): void {
+function addRun(program: DocumentedCommand, done: Done): void {
   program
     .command('run')
     .summary('run a program behind the gateway')
@@ -67,20 +74,16 @@ function addRun(program: Command, done: Done): void {
     .option(
       '--allow <rule>',
       'a policy rule for this run, such as "api.github.com GET /repos/**"; can be repeated',
-      (rule: string, before: string[]) => [...before, rule],
-      [],
+      (rule: string, before: readonly string[] = []) => [...before, rule],
     )
     .addOption(new Option('--mode <mode>', 'the policy mode of this run').choices(['strict', 'permissive', 'observe']))
     .option('--report', 'say which hosts were reached and which refused also where standard error is no terminal')
     .option('--report-json <file>', 'write the same as JSON to a file')
-    .addHelpText(
-      'after',
-      examples(
-        'sallyport run -- curl https://api.github.com/user',
-        'sallyport run --credentials github -- git clone https://github.com/me/private.git',
-        'sallyport run --mode observe --report -- npm install',
-        'sallyport run --allow "registry.npmjs.org GET" -- npm ci',
-      ),
+    .withExamples(
+      'sallyport run -- curl https://api.github.com/user',
+      'sallyport run --credentials github -- git clone https://github.com/me/private.git',
+      'sallyport run --mode observe --report -- npm install',
+      'sallyport run --allow "registry.npmjs.org GET" -- npm ci',
     )
     .action(async (command: string[], options: RunCommandOptions) => {
       const { run } = await import('./commands/run.js');
@@ -88,7 +91,118 @@ function addRun(program: Command, done: Done): void {
     });
 }
 
-function addVersion(program: Command, done: Done): void {
+function addConfig(program: DocumentedCommand, done: Done): void {
+  const config = program
+    .command('config')
+    .summary('check, describe and explain configurations')
+    .description('Checks a configuration and says what it means.');
+  config
+    .command('check')
+    .summary('say what is wrong with a configuration')
+    .description(
+      'Says that a configuration is valid, or names every place that is not, with line and column. The exit code is 2 when it is not valid.',
+    )
+    .argument('[file]', 'the configuration')
+    .addOption(configOption())
+    .option('--sources', 'also fetch each credential once and say whether that works (exit code 4 when one does not); nothing of it is shown')
+    .addOption(outputOption())
+    .withExamples('sallyport config check', 'sallyport config check staging.yaml --sources')
+    .action(async (file: string | undefined, options: CheckOptions) => {
+      const { checkConfig } = await import('./commands/config-check.js');
+      done(await checkConfig(file, options));
+    });
+  config
+    .command('schema')
+    .summary('print the JSON Schema of the configuration')
+    .description('Prints the JSON Schema (draft 2020-12) of the configuration, for editors.')
+    .withExamples('sallyport config schema > sallyport.schema.json')
+    .action(async () => {
+      const { printSchema } = await import('./commands/config-schema.js');
+      done(printSchema());
+    });
+  config
+    .command('explain')
+    .summary('say what would happen to a request')
+    .description(
+      'Says what would happen to a request: which rules are looked at and which one decides, which addresses of the host may be called, and which ' +
+        'credential would be added and why no other. Nothing is sent; only the name of the host is resolved.',
+    )
+    .argument('<method>', 'such as GET')
+    .argument('<url>', 'an absolute URL')
+    .addOption(configOption())
+    .option('--caller <name>', 'a caller of the configuration; otherwise what `sallyport run` would be')
+    .addOption(outputOption())
+    .withExamples(
+      'sallyport config explain GET https://api.github.com/user',
+      'sallyport config explain POST https://api.github.com/repos --caller ci -o json',
+    )
+    .action(async (method: string, url: string, options: ExplainOptions) => {
+      const { explainRequest } = await import('./commands/config-explain.js');
+      done(await explainRequest(method, url, options));
+    });
+}
+
+function addAuthority(program: DocumentedCommand, done: Done): void {
+  const ca = program
+    .command('ca')
+    .summary('find, export and replace the certificate authority')
+    .description('The certificate authority that intercepted connections are signed by.');
+  const caDir = (): Option =>
+    new Option('--ca-dir <dir>', 'the directory of the authority; otherwise the one that the configuration names, or ~/.sallyport/ca');
+  ca.command('path')
+    .summary('print where it is')
+    .description('Prints the directory of the authority. It is made on the first start of the gateway.')
+    .addOption(configOption())
+    .addOption(caDir())
+    .option('--file', 'print the path of the certificate instead')
+    .withExamples('sallyport ca path', 'curl --cacert "$(sallyport ca path --file)" …')
+    .action(async (options: AuthorityOptions & { file?: true }) => {
+      const { printPath } = await import('./commands/ca.js');
+      done(await printPath(options));
+    });
+  ca.command('export')
+    .summary('print its certificate')
+    .description('Prints the certificate (never the key) for clients and devices that have to trust it.')
+    .addOption(configOption())
+    .addOption(caDir())
+    .addOption(new Option('--format <format>', 'how it is written').choices(['pem', 'der', 'der-base64']).default('pem'))
+    .option('--out <file>', 'write it to a file instead of standard output')
+    .withExamples('sallyport ca export --out sallyport-ca.pem', 'sallyport ca export --format der --out sallyport-ca.cer')
+    .action(async (options: AuthorityOptions & { format: 'pem' | 'der' | 'der-base64'; out?: string }) => {
+      const { exportAuthority } = await import('./commands/ca.js');
+      done(await exportAuthority(options));
+    });
+  ca.command('regenerate')
+    .summary('replace it by a new one')
+    .description('Replaces certificate and key by new ones. Every client that trusts the old certificate has to be given the new one.')
+    .addOption(configOption())
+    .addOption(caDir())
+    .requiredOption('--confirm', 'you know that what trusts only the old certificate stops working')
+    .withExamples('sallyport ca regenerate --confirm')
+    .action(async (options: AuthorityOptions) => {
+      const { regenerate } = await import('./commands/ca.js');
+      done(await regenerate(options));
+    });
+}
+
+function addDoctor(program: DocumentedCommand, done: Done): void {
+  program
+    .command('doctor')
+    .summary('try which clients work behind the gateway')
+    .description(
+      'Starts a small HTTPS API and a gateway on this machine, has every client that is installed fetch something as under `sallyport run`, and says what ' +
+        'to do about those that fail. Nothing leaves this machine. The exit code is 1 when a client fails.',
+    )
+    .argument('[clients...]', 'only these, such as curl, node or python3')
+    .addOption(outputOption())
+    .withExamples('sallyport doctor', 'sallyport doctor curl git', 'sallyport doctor -o json')
+    .action(async (names: string[], options: Output) => {
+      const { doctor } = await import('./commands/doctor.js');
+      done(await doctor(names, options));
+    });
+}
+
+function addVersion(program: DocumentedCommand, done: Done): void {
   program
     .command('version')
     .summary('print the version')
@@ -98,8 +212,4 @@ function addVersion(program: Command, done: Done): void {
       const { printVersion } = await import('./commands/version.js');
       done(printVersion(options));
     });
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ ${line}`).join('\n')}`;
 }

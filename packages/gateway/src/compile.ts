@@ -78,7 +78,8 @@ export function makeSource(config: SourceConfig): Source {
   }
 }
 
-function compileBindings(config: GatewayConfig, credentials: ReadonlyMap<string, Credential>): BindingTable {
+/** The bindings of a configuration as the table that `select` chooses from. `credentials` holds every credential of it by name. */
+export function compileBindings(config: Pick<GatewayConfig, 'credentials'>, credentials: ReadonlyMap<string, Credential>): BindingTable {
   const table = new BindingTable();
   for (const [name, { bind }] of Object.entries(config.credentials)) {
     const credential = credentials.get(name) as Credential;

@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type RunCredentials, type RunSummary } from '@sallyport/gateway';
 import { findConfig } from '../config-file.js';
-import { childEnvironment } from '../run/child-environment.js';
-import { writeClientFiles } from '../run/client-files.js';
+import { prepareEnvironment } from '../run/child-environment.js';
 import { signalsForProgram } from '../run/program.js';
 import { describeRun } from '../run/report.js';
 import { openRunGateway, type RunGateway, type RunOptions } from '../run/run-gateway.js';
@@ -14,7 +13,7 @@ import { openRunGateway, type RunGateway, type RunOptions } from '../run/run-gat
 export interface RunCommandOptions {
   config?: string;
   credentials?: string;
-  allow: string[];
+  allow?: string[];
   mode?: 'strict' | 'permissive' | 'observe';
   report?: true;
   reportJson?: string;
@@ -23,7 +22,12 @@ export interface RunCommandOptions {
 /** `sallyport run`: resolves with the exit code of the program. Rejects when the gateway cannot be had; then the program was not started. */
 export async function run([program = '', ...args]: readonly string[], options: RunCommandOptions): Promise<number> {
   const signals = signalsForProgram();
-  const wanted: RunOptions = { config: options.config, credentials: readCredentials(options.credentials), allow: options.allow, mode: options.mode };
+  const wanted: RunOptions = {
+    config: options.config,
+    credentials: readCredentials(options.credentials),
+    allow: options.allow ?? [],
+    mode: options.mode,
+  };
   const gateway = await openRunGateway(wanted, findConfig(options.config));
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-run-'));
   // Also when something unexpected ends this process.
@@ -46,18 +50,7 @@ async function runProgram(
   { gateway, directory, signals }: { gateway: RunGateway; directory: string; signals: ReturnType<typeof signalsForProgram> },
 ): Promise<number> {
   const { offer, lost } = gateway;
-  const files = await writeClientFiles(directory, {
-    authority: offer.authority,
-    caBundle: offer.ca_bundle,
-    proxy: new URL(offer.proxy_url),
-    env: process.env,
-  });
-  const env = childEnvironment(process.env, {
-    proxyUrl: offer.proxy_url.replace(/\/$/, ''),
-    files,
-    nodePreload: new URL('../preload/node-proxy.js', import.meta.url).href,
-    hidden: offer.secret_variables,
-  });
+  const env = await prepareEnvironment(offer, directory, process.env);
   const started = signals.start(program, args, env);
   lost.addEventListener('abort', () => process.stderr.write('sallyport: the gateway has gone away; the program cannot reach anything any more\n'));
   const crashed = (error: unknown): void => {

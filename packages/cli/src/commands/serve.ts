@@ -31,8 +31,9 @@ export async function serve(options: { config?: string }): Promise<number> {
   await stop.first;
   reloading.end();
   control?.drain();
-  gateway.logger.info('stopping: what is in flight may finish');
-  await gateway.stop(stop.again);
+  const stopped = gateway.stop(stop.again);
+  gateway.logger.info('stopping: no new connections; what is in flight may finish');
+  await stopped;
   control?.close();
   return 0;
 }

@@ -1,28 +1,31 @@
-import { bundleVariables, type ClientFiles } from './client-files.js';
+import type { RunOffer } from '@sallyport/gateway';
+import { bundleVariables, type ClientFiles, writeClientFiles } from './client-files.js';
 import { javaNonProxyHosts, mergeNoProxy } from './no-proxy.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What a program is told. */
-export interface ChildSettings {
-  /** With user name and token in it. */
-  readonly proxyUrl: string;
-  readonly files: ClientFiles;
-  /** `file:` URL of the module that teaches Nodes which do not know NODE_USE_ENV_PROXY. */
-  readonly nodePreload: string;
-  /** Names of variables that the program must not see. */
-  readonly hidden: readonly string[];
-}
+/** `file:` URL of the module that teaches proxies to Nodes which do not know NODE_USE_ENV_PROXY. */
+const nodePreload = new URL('../preload/node-proxy.js', import.meta.url).href;
 
 /**
  * The environment of a program under a run: that of the user without the secrets of the configuration, with every variable that makes a client use the
- * proxy and trust the authority. Lists and options of the user (NO_PROXY, NODE_OPTIONS, JAVA_TOOL_OPTIONS) are added to, not replaced.
+ * proxy and trust the authority. Lists and options of the user (NO_PROXY, NODE_OPTIONS, JAVA_TOOL_OPTIONS) are added to, not replaced. What the
+ * variables name is written to `directory`, which only this user may enter.
  */
-export function childEnvironment(env: Environment, settings: ChildSettings): Record<string, string> {
-  const { proxyUrl, files } = settings;
+export async function prepareEnvironment(offer: RunOffer, directory: string, env: Environment): Promise<Record<string, string>> {
+  const { authority, ca_bundle: caBundle, proxy_url: proxyUrl, secret_variables: hidden } = offer;
+  const files = await writeClientFiles(directory, { authority, caBundle, proxy: new URL(proxyUrl), env });
+  return childEnvironment(env, { proxyUrl, files, hidden });
+}
+
+/** The same, with the files already written. */
+export function childEnvironment(
+  env: Environment,
+  { proxyUrl, files, hidden }: { proxyUrl: string; files: ClientFiles; hidden: readonly string[] },
+): Record<string, string> {
   const noProxy = mergeNoProxy(env);
   const result: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) if (value !== undefined && !settings.hidden.includes(name)) result[name] = value;
+  for (const [name, value] of Object.entries(env)) if (value !== undefined && !hidden.includes(name)) result[name] = value;
   for (const name of ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy', 'npm_config_proxy', 'npm_config_https_proxy'])
     result[name] = proxyUrl;
   if (noProxy !== '') for (const name of ['NO_PROXY', 'no_proxy']) result[name] = noProxy;
@@ -31,7 +34,7 @@ export function childEnvironment(env: Environment, settings: ChildSettings): Rec
     ...result,
     NODE_EXTRA_CA_CERTS: files.extra,
     NODE_USE_ENV_PROXY: '1',
-    NODE_OPTIONS: joined(env.NODE_OPTIONS, `--import ${quoted(settings.nodePreload)}`),
+    NODE_OPTIONS: joined(env.NODE_OPTIONS, `--import ${quoted(nodePreload)}`),
     JAVA_TOOL_OPTIONS: joined(env.JAVA_TOOL_OPTIONS, javaOptions(new URL(proxyUrl), noProxy, files)),
     // Otherwise git asks once in vain, to learn what the proxy wants.
     GIT_HTTP_PROXY_AUTHMETHOD: 'basic',

@@ -3,18 +3,15 @@ import { join } from 'node:path';
 import {
   compilePolicy,
   controlSocketPath,
-  forwardProxyUrl,
   type GatewayConfig,
   type JoinedRun,
   joinGateway,
   loadConfig,
   parseConfig,
+  prepareOffer,
   type RunCredentials,
-  type RunOffer,
   type RunSummary,
   Runs,
-  caBundle,
-  secretVariables,
   startGateway,
 } from '@sallyport/gateway';
 import { homeDirectory, requireConfig } from '../config-file.js';
@@ -80,25 +77,15 @@ async function startOwn(config: GatewayConfig, { allow, mode, credentials }: Run
   };
   const gateway = await startGateway(own, { version: version(), onExchange: runs.note });
   try {
-    const { authority } = gateway;
-    const { id, token } = runs.begin({ runs: gateway.runs, config }, credentials);
-    const proxy = forwardProxyUrl(own.listeners.forward, gateway.ports.forward);
-    proxy.username = 'run';
-    proxy.password = token;
-    const offer: RunOffer = {
-      run_id: id,
-      token,
-      proxy_url: proxy.href,
-      authority: authority.certificatePem,
-      ca_bundle: await caBundle({ authority, ca: config.upstream.ca }),
-      secret_variables: secretVariables(config, process.env),
-    };
+    // The secrets are those of the whole configuration, the callers included that have no business here.
+    const offerTo = await prepareOffer({ authority: gateway.authority, ports: gateway.ports, config: { ...config, listeners: own.listeners } });
+    const run = runs.begin({ runs: gateway.runs, config }, credentials);
     return {
-      offer,
+      offer: offerTo(run),
       lost: new AbortController().signal,
       async end(): Promise<RunSummary | null> {
         await gateway.stop(AbortSignal.timeout(DRAIN));
-        return runs.end(id);
+        return runs.end(run.id);
       },
     };
   } catch (error) {

@@ -11,7 +11,7 @@ import { type RequestHandler, ServerConnection } from '../wire/server-connection
 import { CONNECTED } from './connect-tunnel.js';
 import { chosenCredential, noteUpgrade, setTarget } from './forward.js';
 import type { ForwardDoor } from './forward-door.js';
-import type { Served } from './listener.js';
+import { type Served, SPOKEN } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import { defaultPorts, parseTargetUrl } from './target-url.js';
 
@@ -81,7 +81,7 @@ export function intercept({ exchange, client, runtime }: Passage, served: Served
     socket.pause();
     // On the accepted socket's own handle: what was read already goes in front.
     socket.unshift(bytes);
-    const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: ['http/1.1'] });
+    const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: SPOKEN });
     let reported = false;
     const failed = (error?: Error): void => {
       clearTimeout(late);

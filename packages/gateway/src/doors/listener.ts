@@ -5,6 +5,9 @@ import type { Door } from '../pipeline/passage.js';
 import type { Runtime } from '../pipeline/runtime.js';
 import { type RequestHandler, ServerConnection } from '../wire/server-connection.js';
 
+/** What is spoken over TLS with clients (ALPN, RFC 7301). The second is all that some clients offer when they are asked for HTTP/1.0. */
+export const SPOKEN = ['http/1.1', 'http/1.0'];
+
 /** What a connection of a door can see of its listener: the configuration of the moment, and where to announce itself. */
 export interface Served<D extends Door> {
   readonly current: { readonly runtime: Runtime; readonly door: D };
@@ -43,7 +46,7 @@ export class Listener<D extends Door> implements Served<D> {
     else {
       const { tlsHandshake } = current.runtime.timeouts;
       this.#server = createTlsServer(
-        { ...tls, ...sockets, minVersion: TLS_MIN, ALPNProtocols: ['http/1.1'], handshakeTimeout: tlsHandshake },
+        { ...tls, ...sockets, minVersion: TLS_MIN, ALPNProtocols: SPOKEN, handshakeTimeout: tlsHandshake },
         (socket) => this.#accept(socket),
       );
     }

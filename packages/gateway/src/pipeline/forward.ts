@@ -7,7 +7,7 @@ import { Field, type FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import { cutByPrefix, keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
 import { COPY_LIMIT, ReadPasser } from '../wire/read-buffers.js';
-import type { RequestSink } from '../wire/server-connection.js';
+import type { RequestSink, ServerConnection } from '../wire/server-connection.js';
 import { Tunnel } from '../wire/tunnel.js';
 import { type ResponseSink, UpstreamConnection } from '../wire/upstream-connection.js';
 import type { Passage } from './passage.js';
@@ -39,7 +39,8 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   readonly #pool: OriginPool;
   readonly #target: DialTarget;
   readonly #identity: string;
-  readonly #passer = new ReadPasser();
+  /** Made for the first body bytes that are passed on without a copy: most exchanges have none. */
+  #passer: ReadPasser | null = null;
   #upstream: UpstreamConnection | null = null;
   #cancelDial: (() => void) | null = null;
   /** The request head while it waits for the first bytes of the body that came with it, to leave in one write. */
@@ -102,7 +103,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   }
 
   onClientDrain(): void {
-    this.#passer.settle(this.#passage.client);
+    this.#passer?.settle(this.#passage.client);
     this.#upstream?.resume();
   }
 
@@ -144,7 +145,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     if (size <= COPY_LIMIT) return client.write(text + bytes.toString('latin1', start, end));
     client.socket.cork();
     client.write(text);
-    const flowing = this.#passer.pass(upstream, client, bytes, start, end);
+    const flowing = this.#pass(upstream, client, bytes, start, end);
     client.socket.uncork();
     return flowing;
   }
@@ -152,7 +153,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   onResponseBody(bytes: Buffer, start: number, end: number): boolean {
     if (this.#normalized !== null) return this.#skip(this.#normalized, end - start);
     this.#passage.exchange.responseBytes += end - start;
-    return this.#passer.pass(this.#upstream as UpstreamConnection, this.#passage.client, bytes, start, end);
+    return this.#pass(this.#upstream as UpstreamConnection, this.#passage.client, bytes, start, end);
   }
 
   onResponseEnd(): void {
@@ -293,6 +294,11 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const length = Buffer.byteLength(body);
     exchange.responseBytes = shown === '' ? 0 : length;
     return `${statusLine(head)}${kept}${masked}${door.responseLines(exchange)}Content-Type: ${contentType}\r\nContent-Length: ${length}\r\n${this.#connectionLine()}\r\n${Buffer.from(shown, 'utf8').toString('latin1')}`;
+  }
+
+  #pass(upstream: UpstreamConnection, client: ServerConnection, bytes: Buffer, start: number, end: number): boolean {
+    this.#passer ??= new ReadPasser();
+    return this.#passer.pass(upstream, client, bytes, start, end);
   }
 
   /** Lets go of the body of an error. Longer than anyone reads of an error page: the answer is known, the rest is not waited for. */

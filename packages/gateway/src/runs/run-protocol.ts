@@ -1,5 +1,9 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { GatewayConfig } from '../config/schema.js';
+import type { Authority } from '../tls/authority.js';
+import { caBundle } from '../tls/trust.js';
+import type { Run } from './runs.js';
+import { secretVariables } from './secret-variables.js';
 
 /** The path of the runs on the control socket. */
 export const runsPath = '/v1/runs';
@@ -18,8 +22,38 @@ export interface RunOffer {
   readonly secret_variables: readonly string[];
 }
 
-/** Where programs on this machine reach the forward listener. Error: `not_ready` when there is none. */
-export function forwardProxyUrl(listener: GatewayConfig['listeners']['forward'], port: number | null): URL {
+/** The part of a gateway that an offer is made of. */
+export interface OfferingGateway {
+  readonly authority: Authority;
+  readonly config: GatewayConfig;
+  readonly ports: { readonly forward: number | null };
+}
+
+/**
+ * Gets everything ready for a run and answers the function that makes the offer of it: what can fail has failed before there is a run that nobody would
+ * hear of. Error: `not_ready` when there is no forward listener for a run to use.
+ */
+export async function prepareOffer({ authority, config, ports }: OfferingGateway): Promise<(run: Run) => RunOffer> {
+  const proxy = forwardProxyUrl(config.listeners.forward, ports.forward);
+  const bundle = await caBundle({ authority, ca: config.upstream.ca });
+  const hidden = secretVariables(config, process.env);
+  return ({ id, token }) => {
+    const url = new URL(proxy);
+    url.username = 'run';
+    url.password = token;
+    return {
+      run_id: id,
+      token,
+      proxy_url: url.href.replace(/\/$/, ''),
+      authority: authority.certificatePem,
+      ca_bundle: bundle,
+      secret_variables: hidden,
+    };
+  };
+}
+
+/** Where programs on this machine reach the forward listener. */
+function forwardProxyUrl(listener: GatewayConfig['listeners']['forward'], port: number | null): URL {
   if (listener === undefined || port === null) {
     throw new SallyportError('not_ready', {
       detail: 'The gateway that runs with this configuration has no forward listener for a run to use.',

@@ -5,11 +5,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import type { Gateway } from '../gateway.js';
 import { problemDocument, problemMediaType } from '../record/problem.js';
-import { caBundle } from '../tls/trust.js';
 import { listenOnControlSocket } from './control-socket.js';
-import { forwardProxyUrl, type RunOffer, runsPath } from './run-protocol.js';
+import { prepareOffer, type RunOffer, runsPath } from './run-protocol.js';
 import type { RunCredentials, Runs } from './runs.js';
-import { secretVariables } from './secret-variables.js';
 
 /** The control socket of a gateway. */
 export interface RunServer {
@@ -67,17 +65,11 @@ export async function serveRuns(gateway: Gateway, runs: Runs, path: string): Pro
   }
 
   async function register(socket: Socket, credentials: RunCredentials): Promise<RunOffer> {
-    const { authority, config, ports } = gateway;
-    // Everything that can fail comes before the run, so that none is left that nobody heard of.
-    const proxy = forwardProxyUrl(config.listeners.forward, ports.forward);
-    const bundle = await caBundle({ authority, ca: config.upstream.ca });
-    const hidden = secretVariables(config, process.env);
+    const offerTo = await prepareOffer(gateway);
     if (socket.destroyed) throw new SallyportError('client_aborted');
-    const { id, token } = runs.begin(gateway, credentials);
-    owned.set(socket, (owned.get(socket) ?? new Set()).add(id));
-    proxy.username = 'run';
-    proxy.password = token;
-    return { run_id: id, token, proxy_url: proxy.href, authority: authority.certificatePem, ca_bundle: bundle, secret_variables: hidden };
+    const run = runs.begin(gateway, credentials);
+    owned.set(socket, (owned.get(socket) ?? new Set()).add(run.id));
+    return offerTo(run);
   }
 
   await listenOnControlSocket(server, path);

@@ -12,6 +12,8 @@ export interface UpstreamRequest extends Message {
   /** Reads the body to its end. */
   body(): Promise<{ body: Buffer; trailers: readonly string[]; complete: boolean }>;
   readonly reader: MessageReader;
+  /** Breaks the TCP connection below, TLS or not, as a machine that goes down does. */
+  reset(): void;
 }
 
 /** Answers one request by writing bytes. Reads of the next request wait until it is done. */
@@ -80,7 +82,10 @@ export async function startUpstream(script: Script, tls?: TlsOptions): Promise<S
       if (head === null) break;
       const [method = '', target = ''] = head.startLine.split(' ');
       let read: ReturnType<UpstreamRequest['body']> | null = null;
-      const request: UpstreamRequest = { ...head, method, target, connection, reader, body: () => (read ??= reader.body(head, false)) };
+      const reset = (): void => {
+        for (const transport of raw) if (transport.remotePort === socket.remotePort) transport.resetAndDestroy();
+      };
+      const request: UpstreamRequest = { ...head, method, target, connection, reader, reset, body: () => (read ??= reader.body(head, false)) };
       requests.push(request);
       await upstream.script(request, socket);
       if (socket.destroyed) break;

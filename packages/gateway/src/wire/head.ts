@@ -456,6 +456,8 @@ export class Head {
     if (this.contentLength >= 0) return this.#refuse(Scan.ambiguous, 'more than one Content-Length field');
     if (this.chunked) return this.#refuse(Scan.ambiguous, 'both Content-Length and Transfer-Encoding');
     if (start === end || end - start > LONGEST_LENGTH) return this.#refuse(Scan.ambiguous, 'Content-Length is empty or has more than 15 digits');
+    // Readers differ about a tab behind the number; a space is what RFC 9110 §5.5 has them all take away.
+    for (let p = end; this.bytes[p] !== CR; p++) if (this.bytes[p] === TAB) return this.#refuse(Scan.ambiguous, 'a tab behind Content-Length');
     let length = 0;
     for (let p = start; p < end; p++) {
       const digit = (this.bytes[p] as number) - 0x30;

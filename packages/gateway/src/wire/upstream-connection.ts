@@ -65,6 +65,8 @@ export class UpstreamConnection implements Deadlined {
   #method = '';
   #requestSent = false;
   #awaitsDrain = false;
+  /** Reading was stopped by an answer of false. */
+  #stopped = false;
   #excess = false;
   /** Bytes of the interim responses to this request: no more than one head may have. */
   #interimSize = 0;
@@ -142,6 +144,7 @@ export class UpstreamConnection implements Deadlined {
   /** The sink takes body bytes again. */
   resume(): void {
     if (this.#state === State.body) this.deadline = deadlineIn(this.#timeouts.idle);
+    this.#stopped = false;
     this.#socket?.resume();
   }
 
@@ -208,6 +211,7 @@ export class UpstreamConnection implements Deadlined {
     this.#filled = length === buffer.length;
     const flowing = this.#state === State.detached ? this.#onDetachedRead(buffer, length) : this.#consume(buffer, length);
     if (!this.#lent) bytesDealtWith(buffer, length);
+    if (!flowing) this.#stopped = true;
     return flowing;
   }
 
@@ -220,6 +224,8 @@ export class UpstreamConnection implements Deadlined {
       p = this.#gatherer.consumed;
       const { statusCode } = this.head;
       if (statusCode < 200 && statusCode !== 101) {
+        // A reader that takes it for the last word, and one that waits for more, would tell different answers apart.
+        if (this.head.minorVersion === 0 || this.head.connectionClose) return this.#malformed('an interim response that ends the connection');
         this.#interimSize += this.head.end - this.head.start;
         if (this.#interimSize > this.head.sizeLimit) return this.#malformed('interim responses without end');
         this.#sink?.onInterimResponse();
@@ -284,6 +290,10 @@ export class UpstreamConnection implements Deadlined {
     this.#excess = excess;
     this.deadline = Number.POSITIVE_INFINITY;
     this.head.release();
+    // A TLS socket may still bring the end of a body after it was paused. Left paused it would never read again.
+    this.#socket?.resume();
+    // TLS hands out what it has decrypted even after it was told to stop: the end can come while reading is stopped, and nobody would start it again.
+    if (this.#stopped) this.resume();
     sink?.onResponseEnd();
   }
 
