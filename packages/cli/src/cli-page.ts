@@ -18,7 +18,8 @@ export function cliPage(): string {
       ['Command', 'Does'],
       commands.map((command) => [`[\`${nameOf(command)}\`](#${nameOf(command).replaceAll(' ', '-')})`, sentence(command.summary())]),
     ),
-    '`--help` after any of them prints what stands here. Colours are used on a terminal only, and not where `NO_COLOR` is set. Errors are a sentence, ' +
+    '`--help` after any of them prints what stands here. Colours are used on a terminal only, and not where `NO_COLOR` is set. Errors are a ' +
+      'sentence, ' +
       'a code that never changes, and what to do about it, on standard error; `SALLYPORT_DEBUG=1` adds where in the program they come from.',
     ...commands.map(section),
     ...configurationSection,
@@ -65,7 +66,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 const configurationSection = [
   '## Which configuration',
-  'The one that `--config` names, the one that `SALLYPORT_CONFIG` names, `./sallyport.yaml`, `~/.sallyport/sallyport.yaml`: the first of these. What is ' +
+  'The one that `--config` names, the one that `SALLYPORT_CONFIG` names, `./sallyport.yaml`, `~/.sallyport/sallyport.yaml`: the first of these. ' +
+    'What is ' +
     'named has to be there. A small one to begin with; [configuration](configuration.md) has every key:',
   `\`\`\`yaml\n${minimalConfig}\n\`\`\``,
 ];
@@ -97,21 +99,31 @@ const runSections = [
   'The environment of whoever calls, without the variables that hold secrets of the configuration: those that credentials are read from, and those ' +
     'whose value is a token or a credential in it. On top come:',
   table(['Variable', 'For', 'Holds'], variables),
-  'The bundle is a file with the certificate of the authority, the public roots, those under `gateway.upstream.ca`, and whatever the variables named ' +
-    'before. It lives in a directory that only you can enter, and goes with the run. `ALL_PROXY` is left as it is: what is not HTTP does not go through ' +
-    'this proxy. Hosts in your `NO_PROXY` are reached directly, without credentials. `localhost` is not among them by itself, because it is often what is ' +
+  'The bundle is a file with the certificate of the authority, the public roots, those under `gateway.upstream.ca`, and whatever the variables ' +
+    'named ' +
+    'before. It lives in a directory that only you can enter, and goes with the run. `ALL_PROXY` is left as it is: what is not HTTP does not go ' +
+    'through ' +
+    'this proxy. Hosts in your `NO_PROXY` are reached directly, without credentials. `localhost` is not among them by itself, because it is often ' +
+    'what is ' +
     'to be reached; a program that has to reach servers of its own on `localhost` wants `NO_PROXY=localhost`.',
-  '**Java** takes the address of a proxy from properties, but asks code for the password; the agent is that code, and answers for this proxy only. It ' +
+  '**Java** takes the address of a proxy from properties, but asks code for the password; the agent is that code, and answers for this proxy ' +
+    'only. It ' +
     'works for everything that asks the default `Authenticator`. `java.net.http.HttpClient` does not: give it ' +
-    '`.authenticator(Authenticator.getDefault())`. Java prints `Picked up JAVA_TOOL_OPTIONS` when it starts; the token is not in there. A Java that was ' +
+    '`.authenticator(Authenticator.getDefault())`. Java prints `Picked up JAVA_TOOL_OPTIONS` when it starts; the token is not in there. A Java ' +
+    'that was ' +
     'cut down to less than the module `java.instrument` does not start with an agent: run it with `env -u JAVA_TOOL_OPTIONS`.',
   '`sallyport doctor` tries all of this with what is installed on the machine.',
   '## Runs and running gateways',
-  'When `sallyport serve` runs with the same file, `sallyport run` joins it: it asks for a token over a socket in `~/.sallyport/run`, which only you can ' +
-    'reach, and needs none of the secrets itself. Otherwise, and with `--allow` or `--mode`, it starts a gateway of its own on a free loopback port, where ' +
-    'no other caller gets in; its log is in `~/.sallyport/log`, unless the configuration names one. Either way the token ends with the run, however that ends.',
-  'A run may use the credentials that `--credentials` names; without it, those of the caller named `run`, if the configuration has one; otherwise all of ' +
+  'When `sallyport serve` runs with the same file, `sallyport run` joins it: it asks for a token over a socket in `~/.sallyport/run`, which only ' +
+    'you can ' +
+    'reach, and needs none of the secrets itself. Otherwise, and with `--allow` or `--mode`, it starts a gateway of its own on a free loopback ' +
+    'port, where ' +
+    'no other caller gets in; its log is in `~/.sallyport/log`, unless the configuration names one. Either way the token ends with the run, ' +
+    'however that ends.',
+  'A run may use the credentials that `--credentials` names; without it, those of the caller named `run`, if the configuration has one; otherwise ' +
+    'all of ' +
     'them, since whoever can run with a configuration can also read it.',
-  'SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program; SIGINT and SIGQUIT too, unless a terminal sent them to it already. The report at ' +
+  'SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 are passed on to the program; SIGINT and SIGQUIT too, unless a terminal sent them to it already. The ' +
+    'report at ' +
     'the end is printed on standard error when that is a terminal, or with `--report`.',
 ];

@@ -5,29 +5,29 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach } from 'vitest';
 
 const bin = fileURLToPath(new URL('../bin/sallyport.mjs', import.meta.url));
 if (!existsSync(new URL('../dist/main.js', import.meta.url))) throw new Error('these tests run the built command: npm run build');
 
 const cleanups: (() => unknown)[] = [];
 
-afterEach(async () => {
+/** Ends everything that was started since the last time: for `afterEach` of every file that uses this one. */
+export async function cleanUp(): Promise<void> {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+}
 
 /** How a command ended. */
-export interface Ended {
+interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
 /** A command that runs, with what it has printed so far. */
-export interface Running {
+interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** Resolves with the first complete line of standard output that fits, also one that was printed before. Rejects when the command ends without one. */
+  /** Resolves with the first complete line of standard output that fits, printed before or yet to come. Rejects when the command ends without. */
   line(fits: (line: string) => boolean): Promise<string>;
 }
 
@@ -74,7 +74,7 @@ function watch(child: ChildProcess): Running {
   let stdout = '';
   let stderr = '';
   let over = false;
-  let waiting: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
   const wake = (): void => {
     for (const look of waiting.splice(0)) look();
   };

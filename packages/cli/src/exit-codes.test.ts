@@ -2,9 +2,12 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { controlSocketPath } from '@sallyport/gateway';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { configFor, workplace } from './command-line.test.support.js';
+import { controlSocketPath, parseConfig } from '@sallyport/gateway';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { cleanUp, configFor, workplace } from './command-line.test.support.js';
+import { minimalConfig } from './config-file.js';
+
+afterEach(cleanUp);
 
 const minimal = (listeners: object): string =>
   JSON.stringify({ gateway: { listeners, authority: { dir: './ca' }, callers: { all: { loopback: true } } } });
@@ -156,6 +159,10 @@ test('6: a port that is taken', async () => {
   const { code, stderr } = await place.run(['serve']);
   expect(stderr).toContain('code: address_in_use');
   expect(code).toBe(6);
+});
+
+test('the configuration that is shown to who has none is a valid one', () => {
+  expect(parseConfig(minimalConfig, { path: '/nowhere/sallyport.yaml' }).gateway.callers).toHaveProperty('local');
 });
 
 test('an error tells where it comes from only when asked', async () => {

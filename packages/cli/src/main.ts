@@ -1,5 +1,5 @@
-import { createProgram } from './program.js';
 import { printFailure } from './failure.js';
+import { createProgram } from './program.js';
 
 /** Runs one command line (without `node` and the script) and answers its exit code. Never throws. */
 export async function main(args: readonly string[]): Promise<number> {

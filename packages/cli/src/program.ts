@@ -44,8 +44,10 @@ function addServe(program: DocumentedCommand, done: Done): void {
     .command('serve')
     .summary('run the gateway')
     .description(
-      'Runs the gateway until it is told to stop. A changed configuration is applied at once (or on SIGHUP); one that is not valid is reported, and ' +
-        'the gateway goes on with the old one. SIGTERM and SIGINT let what is in flight finish, within gateway.shutdown.drain; a second one ends at once.',
+      'Runs the gateway until it is told to stop. A changed configuration is applied at once (or on SIGHUP); one that is not valid is reported, ' +
+        'and ' +
+        'the gateway goes on with the old one. SIGTERM and SIGINT let what is in flight finish, within gateway.shutdown.drain; a second one ends ' +
+        'at once.',
     )
     .addOption(configOption())
     .withExamples('sallyport serve', 'sallyport serve --config /etc/sallyport/sallyport.yaml')
@@ -61,7 +63,8 @@ function addRun(program: DocumentedCommand, done: Done): void {
     .summary('run a program behind the gateway')
     .usage('[options] -- <command> [args...]')
     .description(
-      'Runs a program that reaches the world through Sallyport only with the token of this run, which ends with it. Joins the gateway that `sallyport serve` ' +
+      'Runs a program that reaches the world through Sallyport only with the token of this run, which ends with it. Joins the gateway that ' +
+        '`sallyport serve` ' +
         'runs with the same configuration, or starts one for this run. The exit code is that of the program, 128 + N when signal N ended it.',
     )
     .argument('<command...>', 'the program and its arguments')
@@ -74,7 +77,7 @@ function addRun(program: DocumentedCommand, done: Done): void {
     .option(
       '--allow <rule>',
       'a policy rule for this run, such as "api.github.com GET /repos/**"; can be repeated',
-      (rule: string, before: readonly string[] = []) => [...before, rule],
+      (rule: string, before: readonly string[] | undefined) => [...(before ?? []), rule],
     )
     .addOption(new Option('--mode <mode>', 'the policy mode of this run').choices(['strict', 'permissive', 'observe']))
     .option('--report', 'say which hosts were reached and which refused also where standard error is no terminal')
@@ -190,7 +193,8 @@ function addDoctor(program: DocumentedCommand, done: Done): void {
     .command('doctor')
     .summary('try which clients work behind the gateway')
     .description(
-      'Starts a small HTTPS API and a gateway on this machine, has every client that is installed fetch something as under `sallyport run`, and says what ' +
+      'Starts a small HTTPS API and a gateway on this machine, has every client that is installed fetch something as under `sallyport run`, and ' +
+        'says what ' +
         'to do about those that fail. Nothing leaves this machine. The exit code is 1 when a client fails.',
     )
     .argument('[clients...]', 'only these, such as curl, node or python3')

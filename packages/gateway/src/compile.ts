@@ -45,12 +45,21 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
     callers: compileCallers(config, lasting.runs),
     throttle: lasting.throttle,
     credentials,
-    pool: new OriginPool({ perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive }, dialSettings),
+    pool: new OriginPool(
+      { perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive },
+      dialSettings,
+    ),
     // Tunnels are dialed without TLS of ours, so there are no sessions to keep.
     dialSettings: { ...dialSettings, sessions: new LRUCache<string, Buffer>({ max: TUNNEL_SESSIONS }) },
     leaves: lasting.leaves,
     recorder: lasting.recorder,
-    timeouts: { head: timeouts.head, idle: timeouts.idle, keepAlive: timeouts.keep_alive, tlsHandshake: timeouts.tls_handshake, total: timeouts.total ?? 0 },
+    timeouts: {
+      head: timeouts.head,
+      idle: timeouts.idle,
+      keepAlive: timeouts.keep_alive,
+      tlsHandshake: timeouts.tls_handshake,
+      total: timeouts.total ?? 0,
+    },
     limits: { head, tunnels: limits.tunnels, normalizedBody: limits.normalized_body },
     tunnels: lasting.tunnels,
   });

@@ -1,7 +1,7 @@
 export { compileBindings, makeSource } from './compile.js';
-export { configReference } from './config/reference.js';
 export { configJsonSchema } from './config/json-schema.js';
 export { ConfigError, formatProblems, type LoadedConfig, loadConfig, parseConfig } from './config/load.js';
+export { configReference } from './config/reference.js';
 export type { GatewayConfig } from './config/schema.js';
 export { watchConfig } from './config/watch.js';
 export { parseTargetUrl } from './doors/target-url.js';

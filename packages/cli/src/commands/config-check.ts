@@ -23,7 +23,9 @@ interface SourceResult {
   readonly hint?: string;
 }
 
-/** `sallyport config check`: 0 when the file is valid and, with `sources`, every credential can be had; 2 when it is not valid, 4 for a credential. */
+/**
+ * `sallyport config check`: 0 when the file is valid and, with `sources`, every credential can be had; 2 when it is not valid, 4 for a credential.
+ */
 export async function checkConfig(file: string | undefined, { config, sources, output }: CheckOptions): Promise<number> {
   const path = file === undefined ? requireConfig(config) : resolve(file);
   let loaded: LoadedConfig;

@@ -30,9 +30,9 @@ export async function doctor(names: readonly string[], { output }: { output: 'te
 /** By the first word of their names, so that `python3` is all of them. */
 function choose(names: readonly string[]): readonly Client[] {
   if (names.length === 0) return clients;
-  const known = [...new Set(clients.map(({ name }) => name.split(' ')[0] as string))];
+  const known = [...new Set(clients.map(({ name }) => name.split(' ')[0]))];
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown === undefined) return clients.filter(({ name }) => names.includes(name.split(' ')[0] as string));
+  if (unknown === undefined) return clients.filter(({ name }) => names.includes(name.split(' ')[0]));
   throw new SallyportError('not_found', {
     detail: `The doctor does not know a client named ${JSON.stringify(unknown)}.`,
     hint: `It knows ${known.join(', ')}.`,
@@ -82,7 +82,7 @@ function configFor(upstreams: readonly TestUpstream[], { ca, token }: { ca: stri
 async function environmentFor(gateway: Gateway, scratch: string): Promise<Record<string, string>> {
   const offerTo = await prepareOffer(gateway);
   // A host that the user reaches directly would prove nothing.
-  const { NO_PROXY: _, no_proxy: __, ...env } = process.env;
+  const env = { ...process.env, NO_PROXY: undefined, no_proxy: undefined };
   return prepareEnvironment(offerTo(new Runs().begin(gateway, 'all')), scratch, env);
 }
 

@@ -1,7 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
-import { callerToken, configFor, through, upstream, type Workplace, workplace } from '../command-line.test.support.js';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
+import { callerToken, cleanUp, configFor, through, upstream, type Workplace, workplace } from '../command-line.test.support.js';
+
+afterEach(cleanUp);
 
 const secret = { DEMO_TOKEN: 'open-sesame' };
 const node = process.execPath;
@@ -67,7 +69,7 @@ describe('the program', () => {
     const url = `http://127.0.0.1:${port}/`;
     const rule = `127.0.0.1:${port} to 127.0.0.0/8`;
     expect((await place.run(['run', '--allow', rule, '--', node, '-e', fetching(url)])).stdout).toBe('200 hello\n');
-    expect((await place.run(['run', '--mode', 'strict', '--', node, '-e', fetching(url)])).stdout).toContain('policy_denied');
+    expect((await place.run(['run', '--mode', 'strict', '--report', '--', node, '-e', fetching(url)])).stderr).toContain('policy_denied×1');
     expect(existsSync(join(place.home, '.sallyport', 'ca', 'ca.crt'))).toBe(true);
   });
 });
@@ -98,7 +100,7 @@ describe('the environment', () => {
     expect(env).not.toHaveProperty('NO_PROXY');
     expect(env).not.toHaveProperty('DEMO_TOKEN');
     expect(env).not.toHaveProperty('COPY_OF_TOKEN');
-    expect(env.JAVA_TOOL_OPTIONS).not.toContain(new URL(env.HTTPS_PROXY as string).password);
+    expect(env.JAVA_TOOL_OPTIONS).not.toContain(new URL(env.HTTPS_PROXY ?? '').password);
     expect(JSON.stringify(env)).not.toContain('open-sesame');
   });
 

@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type RunCredentials, type RunSummary } from '@sallyport/gateway';
+import type { RunCredentials, RunSummary } from '@sallyport/gateway';
 import { findConfig } from '../config-file.js';
 import { prepareEnvironment } from '../run/child-environment.js';
 import { signalsForProgram } from '../run/program.js';
@@ -34,13 +34,15 @@ export async function run([program = '', ...args]: readonly string[], options: R
   const removeFiles = (): void => rmSync(directory, { recursive: true, force: true });
   process.once('exit', removeFiles);
   let code: number;
+  let summary: RunSummary | null;
   try {
     code = await runProgram(program, args, { gateway, directory, signals });
   } finally {
     removeFiles();
     signals.end();
+    summary = await gateway.end();
   }
-  await report(await gateway.end(), options);
+  await report(summary, options);
   return code;
 }
 

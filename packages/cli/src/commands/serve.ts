@@ -1,4 +1,3 @@
-import { asSallyportError, type SallyportError } from '@sallyport/sdk';
 import {
   ConfigError,
   controlSocketPath,
@@ -6,12 +5,13 @@ import {
   type Gateway,
   type LoadedConfig,
   loadConfig,
-  Runs,
   type RunServer,
+  Runs,
   serveRuns,
   startGateway,
   watchConfig,
 } from '@sallyport/gateway';
+import { asSallyportError, type SallyportError } from '@sallyport/sdk';
 import { requireConfig } from '../config-file.js';
 import { controlDirectory } from '../run/run-gateway.js';
 import { coloursFor, columns } from '../terminal.js';
@@ -20,14 +20,16 @@ import { version } from '../version.js';
 /** `sallyport serve`: resolves with the exit code once the gateway has stopped. Rejects when it cannot start. */
 export async function serve(options: { config?: string }): Promise<number> {
   const stop = stopSignals();
+  // One that comes before there is anything to reload would otherwise end the process.
+  process.on('SIGHUP', () => {});
   const path = requireConfig(options.config);
   const loaded = await loadConfig(path);
   const runs = new Runs();
   const gateway = await startGateway(loaded.gateway, { version: version(), onExchange: runs.note });
   failClosed(gateway);
-  announce(gateway, loaded);
   const reloading = keepUpToDate(gateway, loaded);
   const control = await letRunsJoin(gateway, runs, path);
+  announce(gateway, loaded);
   await stop.first;
   reloading.end();
   control?.drain();
@@ -55,8 +57,8 @@ function stopSignals(): { first: Promise<void>; again: AbortSignal } {
 }
 
 /**
- * What nobody expected ends the process: a gateway in a state that nobody knows must not go on to hand out secrets. The log gets the kind of the error
- * and where it was thrown, but not its message, which may hold anything.
+ * What nobody expected ends the process: a gateway in a state that nobody knows must not go on to hand out secrets. The log gets the kind of the
+ * error and where it was thrown, but not its message, which may hold anything.
  */
 function failClosed(gateway: Gateway): void {
   const end = (error: unknown): void => {

@@ -60,7 +60,9 @@ export const clients: readonly Client[] = [
     program: 'git',
     version: ['--version'],
     request: (origin) => ['ls-remote', `${origin}/repo.git`],
-    fix: '`git config --show-origin --get-regexp "^http\\."` shows settings (http.proxy, http.sslCAInfo, http.sslBackend) that override the variables.',
+    fix:
+      '`git config --show-origin --get-regexp "^http\\."` shows settings (http.proxy, http.sslCAInfo, http.sslBackend) that override the ' +
+      'variables.',
   },
   {
     name: 'node fetch',
@@ -107,7 +109,9 @@ export const clients: readonly Client[] = [
     request: (origin, directory) => ['run', `${directory}/main.go`, `${origin}/`],
     avoidsLoopback: true,
     env: { GOTOOLCHAIN: 'local', GOPROXY: 'off', GOFLAGS: '' },
-    fix: 'Go never uses a proxy for localhost. On macOS and Windows it ignores SSL_CERT_FILE: add the certificate (`sallyport ca path --file`) to the system.',
+    fix:
+      'Go never uses a proxy for localhost. On macOS and Windows it ignores SSL_CERT_FILE: add the certificate (`sallyport ca path --file`) to ' +
+      'the system.',
   },
   {
     name: 'java',
@@ -116,7 +120,9 @@ export const clients: readonly Client[] = [
     source: { name: 'Fetch.java', text: java },
     request: (origin, directory) => [`${directory}/Fetch.java`, `${origin}/`],
     absent: 'jdk.compiler',
-    fix: 'Keep JAVA_TOOL_OPTIONS as `sallyport run` sets it; it needs the module java.instrument. java.net.http.HttpClient needs .authenticator(Authenticator.getDefault()).',
+    fix:
+      'Keep JAVA_TOOL_OPTIONS as `sallyport run` sets it; it needs the module java.instrument. java.net.http.HttpClient needs ' +
+      '.authenticator(Authenticator.getDefault()).',
   },
   {
     name: 'ruby',

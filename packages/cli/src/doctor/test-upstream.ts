@@ -50,8 +50,8 @@ export async function startTestUpstream(
 }
 
 /**
- * Where to start it: under a name, because some clients stumble over addresses in certificates, and beyond the loopback network, because some never ask
- * a proxy for what is in there. One place where one does for both.
+ * Where to start it: under a name, because some clients stumble over addresses in certificates, and beyond the loopback network, because some never
+ * ask a proxy for what is in there. One place where one does for both.
  */
 export async function testPlaces(): Promise<{ named: Place; beyondLoopback: Place }> {
   const named = (await resolveHostname()) ?? { host: 'localhost', address: '127.0.0.1' };

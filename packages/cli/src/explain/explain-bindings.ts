@@ -1,5 +1,5 @@
 import { Credential } from '@sallyport/credentials';
-import { type Caller, compileBindings, type Exchange, type GatewayConfig, select } from '@sallyport/gateway';
+import { type Caller, compileBindings, Exchange, type GatewayConfig, select } from '@sallyport/gateway';
 import { SallyportError } from '@sallyport/sdk';
 
 /** One binding for the host of a request. */
@@ -19,8 +19,8 @@ interface Candidate {
 }
 
 /**
- * Which credential `select` would choose, and what it would say to each binding alone. There is no second judgement here: to learn why a binding is not
- * chosen, `select` is asked again with one thing changed.
+ * Which credential `select` would choose, and what it would say to each binding alone. There is no second judgement here: to learn why a binding is
+ * not chosen, `select` is asked again with one thing changed.
  */
 export function explainBindings(
   config: GatewayConfig,
@@ -39,7 +39,7 @@ export function explainBindings(
       credential: candidate.credential,
       binding: candidate.index + 1,
       used: candidate === used,
-      why: candidate === used ? 'it is the most specific one that fits' : whyNot(candidate, exchange, caller, used),
+      why: candidate === used ? 'it is the most specific one that fits' : whyNot(candidate, exchange, caller, chosen),
     })),
     error: chosen instanceof SallyportError ? chosen : null,
   };
@@ -59,24 +59,32 @@ function choose(candidates: readonly Candidate[], exchange: Exchange, caller: Ca
       nameApart,
     ),
   );
-  const names = apart instanceof SallyportError ? (apart.members.candidates as string[]) : apart === null ? [] : [apart.credential.name];
+  const names = apart instanceof SallyportError ? rivalsIn(apart) : apart === null ? [] : [apart.credential.name];
   return candidates.find((candidate) => names.includes(nameApart(candidate))) ?? null;
 }
 
-function whyNot(candidate: Candidate, exchange: Exchange, caller: Caller, used: Candidate | null): string {
+function whyNot(candidate: Candidate, exchange: Exchange, caller: Caller, chosen: Candidate | SallyportError | null): string {
   const { binding, credential } = candidate;
-  const fits = (request: Exchange, by: Caller): boolean => select(request, by, null, tableOf([candidate])) !== null;
-  if (!fits(exchange, everyone)) {
+  const alone = (request: Exchange, by: Caller): ReturnType<typeof select> => select(request, by, null, tableOf([candidate]));
+  if (alone(exchange, everyone) === null) {
     const [method] = binding.methods ?? [];
     if (method === undefined || binding.methods?.includes(exchange.method)) return `the path does not match ${binding.paths?.join(', ')}`;
     const methods = `it is for ${binding.methods?.join(', ')}, not ${exchange.method}`;
-    return fits({ ...exchange, method }, everyone) ? methods : `${methods}, and the path does not match ${binding.paths?.join(', ')}`;
+    return alone(Object.assign(new Exchange('forward', ''), exchange, { method }), everyone) === null
+      ? `${methods}, and the path does not match ${binding.paths?.join(', ')}`
+      : methods;
   }
-  if (!fits(exchange, caller)) return `the caller ${caller.name} may not use ${credential}`;
-  if (exchange.scheme === 'http' && !binding.plaintext) return 'the credential would travel unencrypted (plaintext is not set)';
-  return used === null
-    ? 'it fits, and so does another one just as well'
-    : `it fits, but ${used.credential}, binding ${used.index + 1}, is more specific`;
+  const result = alone(exchange, caller);
+  if (result === null) return `the caller ${caller.name} may not use ${credential}`;
+  if (result instanceof SallyportError) return result.message;
+  const better = chosen instanceof SallyportError ? rivalsIn(chosen) : chosen === null ? [] : [`${chosen.credential}, binding ${chosen.index + 1},`];
+  if (better.includes(credential)) return `it fits, and as well as ${better.filter((name) => name !== credential).join(', ')}`;
+  return `it fits, but ${better.join(' and ')} ${better.length === 1 ? 'is' : 'are'} more specific`;
+}
+
+/** The credentials that fit equally well; none when the error is another one. */
+function rivalsIn({ code, members }: SallyportError): string[] {
+  return code === 'credential_ambiguous' ? (members.candidates as string[]) : [];
 }
 
 const everyone: Caller = { name: 'everyone', kind: 'token', credentials: 'all' };

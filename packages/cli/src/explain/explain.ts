@@ -3,27 +3,27 @@ import { isIP } from 'node:net';
 import {
   admit,
   type Caller,
-  compilePolicy,
   type ConnectDecision,
+  compilePolicy,
   Exchange,
   type GatewayConfig,
   judgeAddress,
-  parseTargetUrl,
   type PolicyVerdict,
+  parseTargetUrl,
   type RuleConsidered,
 } from '@sallyport/gateway';
 import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import { type BindingExplanation, explainBindings } from './explain-bindings.js';
 
 /** Why a request does not go out. */
-export interface ErrorExplanation {
+interface ErrorExplanation {
   readonly code: ErrorCode;
   readonly detail: string;
   readonly hint: string;
 }
 
 /** One address of the host. */
-export interface AddressExplanation {
+interface AddressExplanation {
   readonly address: string;
   readonly class: string;
   readonly allowed: boolean;

@@ -76,7 +76,7 @@ function tunnelling<Kind extends typeof http.Agent | typeof https.Agent>(
   const connect = (options: Options, created: Created): Duplex | undefined => {
     const host = options.host ?? 'localhost';
     const port = Number(options.port ?? defaultPort);
-    const isProxy = host === proxy.hostname && port === Number(proxy.port);
+    const isProxy = host === hostOf(proxy) && port === Number(proxy.port);
     if (options.socketPath || isProxy || bypasses(noProxy, host, port)) return direct(options, created);
     openTunnel(proxy, host, port, (error, socket) => {
       if (socket === null) created(error);
@@ -89,7 +89,7 @@ function tunnelling<Kind extends typeof http.Agent | typeof https.Agent>(
     });
     return undefined;
   };
-  agent.createConnection = connect as unknown as typeof agent.createConnection;
+  agent.createConnection = connect;
   return agent;
 }
 
@@ -98,7 +98,7 @@ function openTunnel(proxy: URL, host: string, port: number, done: (error: Error 
   const credentials = Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64');
   const request = http.request({
     agent: false,
-    host: proxy.hostname.replace(/^\[|\]$/g, ''),
+    host: hostOf(proxy),
     port: proxy.port,
     method: 'CONNECT',
     path: authority,
@@ -107,13 +107,18 @@ function openTunnel(proxy: URL, host: string, port: number, done: (error: Error 
   request.once('error', (error) => done(error, null));
   request.once('connect', (response, socket, head) => {
     if (head.length > 0) socket.unshift(head);
-    if (response.statusCode === 200) done(null, socket as Socket);
+    if (response.statusCode === 200) done(null, socket);
     else {
       socket.destroy();
       done(refusal(authority, response), null);
     }
   });
   request.end();
+}
+
+/** Without the brackets that an IPv6 address has in a URL. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '');
 }
 
 function refusal(authority: string, { statusCode, headers }: http.IncomingMessage): Error {

@@ -8,8 +8,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const nodePreload = new URL('../preload/node-proxy.js', import.meta.url).href;
 
 /**
- * The environment of a program under a run: that of the user without the secrets of the configuration, with every variable that makes a client use the
- * proxy and trust the authority. Lists and options of the user (NO_PROXY, NODE_OPTIONS, JAVA_TOOL_OPTIONS) are added to, not replaced. What the
+ * The environment of a program under a run: that of the user without the secrets of the configuration, with every variable that makes a client use
+ * the proxy and trust the authority. Lists and options of the user (NO_PROXY, NODE_OPTIONS, JAVA_TOOL_OPTIONS) are added to, not replaced. What the
  * variables name is written to `directory`, which only this user may enter.
  */
 export async function prepareEnvironment(offer: RunOffer, directory: string, env: Environment): Promise<Record<string, string>> {
@@ -18,8 +18,7 @@ export async function prepareEnvironment(offer: RunOffer, directory: string, env
   return childEnvironment(env, { proxyUrl, files, hidden });
 }
 
-/** The same, with the files already written. */
-export function childEnvironment(
+function childEnvironment(
   env: Environment,
   { proxyUrl, files, hidden }: { proxyUrl: string; files: ClientFiles; hidden: readonly string[] },
 ): Record<string, string> {

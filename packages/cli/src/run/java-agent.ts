@@ -17,8 +17,8 @@ const STATIC = 0x0008;
 const SUPER = 0x0020;
 
 /**
- * A JAR for `-javaagent:`. Java takes the address of a proxy from properties, but asks an Authenticator for user name and password, and that has to be
- * code. This is the class file (JVM specification §4) of
+ * A JAR for `-javaagent:`. Java takes the address of a proxy from properties, but asks an Authenticator for user name and password, and that has to
+ * be code. This is the class file (JVM specification §4) of
  *
  *     public class SallyportAgent extends Authenticator {
  *       public static void premain(String arguments) { Authenticator.setDefault(new SallyportAgent()); }

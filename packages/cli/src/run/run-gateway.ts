@@ -34,8 +34,8 @@ const DRAIN = 1_000;
 const KEPT_LOGS = 20;
 
 /**
- * Joins the gateway that runs with the same configuration, or starts one on a free loopback port that nobody but this run can use. Rules and a mode of
- * its own always take a gateway of its own. Errors: those of the configuration, of the authority, of the gateway that was joined.
+ * Joins the gateway that runs with the same configuration, or starts one on a free loopback port that nobody but this run can use. Rules and a mode
+ * of its own always take a gateway of its own. Errors: those of the configuration, of the authority, of the gateway that was joined.
  */
 export async function openRunGateway(options: RunOptions, configPath: string | null): Promise<RunGateway> {
   const ownPolicy = options.allow.length > 0 || options.mode !== undefined;

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { connectThrough, rawClient, secure } from '../testing/raw-client.test.support.js';
+import { runningGateway } from '../testing/running-gateway.test.support.js';
 import { echoed, plainScene, problem, secureScene, stopEverything, upstreamAuthority } from '../testing/scene.test.support.js';
 import { echo, startUpstream } from '../testing/scripted-upstream.test.support.js';
-import { runningGateway } from '../testing/running-gateway.test.support.js';
 
 afterEach(stopEverything);
 
@@ -18,7 +18,9 @@ describe('a host that policy passes through', () => {
     const trusted = await upstreamAuthority();
     const tunnel = await connectThrough(gateway.forward, authority);
     const client = await secure(tunnel, { ca: trusted.authority.certificatePem, servername: 'api.test' });
-    expect(client.socket.getPeerCertificate().issuer).toEqual(expect.objectContaining({ CN: trusted.authority.certificate.subject.match(/CN=(.*)/)?.[1] }));
+    expect(client.socket.getPeerCertificate().issuer).toEqual(
+      expect.objectContaining({ CN: trusted.authority.certificate.subject.match(/CN=(.*)/)?.[1] }),
+    );
     // Nothing inside is anybody's business: another Host is the upstream's to judge.
     expect(echoed(await client.request('GET /x HTTP/1.1', ['Host: whatever.example'])).lines).toEqual(['Host: whatever.example']);
     expect(gateway.exchanges).toHaveLength(0);

@@ -80,8 +80,15 @@ describe('one connection', () => {
     });
     const client = await rawClient(gateway.forward);
     const one = (target: string): string => `GET ${target} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`;
-    client.write(one(`${origin}/1`) + `GET http://denied.example/2 HTTP/1.1\r\nHost: denied.example\r\n\r\n` + one(`${origin}/3`) + one(`${origin}/4`));
-    const responses = [await client.reader.response(), await client.reader.response(), await client.reader.response(), await client.reader.response()];
+    client.write(
+      `${one(`${origin}/1`)}GET http://denied.example/2 HTTP/1.1\r\nHost: denied.example\r\n\r\n${one(`${origin}/3`)}${one(`${origin}/4`)}`,
+    );
+    const responses = [
+      await client.reader.response(),
+      await client.reader.response(),
+      await client.reader.response(),
+      await client.reader.response(),
+    ];
     expect(responses.map(({ status }) => status)).toEqual([200, 403, 200, 200]);
     expect([0, 2, 3].map((i) => responses[i]?.body.toString())).toEqual(['/1', '/3', '/4']);
     await gateway.recorded(4);

@@ -10,12 +10,12 @@ import { BodyKind } from '../wire/body-reader.js';
 import { Field, fieldId } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
+import { openTunnel } from './connect-tunnel.js';
 import { choiceFields, type ForwardDoor } from './forward-door.js';
 import { intercept } from './intercept.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
-import { openTunnel } from './connect-tunnel.js';
 
 const choiceField = fieldId(choiceFields.own);
 const clefChoiceField = fieldId(choiceFields.clef);

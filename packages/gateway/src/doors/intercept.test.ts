@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { connect as connectTls } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
-import { basicAuthorization, connectThrough, rawClient, type RawClient, secure } from '../testing/raw-client.test.support.js';
+import { basicAuthorization, connectThrough, type RawClient, rawClient, secure } from '../testing/raw-client.test.support.js';
+import type { RunningGateway } from '../testing/running-gateway.test.support.js';
 import { echoed, plainScene, problem, secureScene, stopEverything } from '../testing/scene.test.support.js';
 import { echo, startUpstream } from '../testing/scripted-upstream.test.support.js';
-import type { RunningGateway } from '../testing/running-gateway.test.support.js';
 
 afterEach(stopEverything);
 
@@ -115,7 +115,14 @@ describe('CONNECT', () => {
     const response = await client.request('CONNECT denied.example:443 HTTP/1.1', ['Host: denied.example:443']);
     expect(response.status).toBe(403);
     expect(problem(response)).toMatchObject({ code: 'policy_denied', hint: expect.stringContaining('"allow denied.example"') });
-    expect(await gateway.recorded(1)).toMatchObject({ outcome: 'refused', verdict: 'denied', method: 'CONNECT', host: 'denied.example', port: 443, path: '' });
+    expect(await gateway.recorded(1)).toMatchObject({
+      outcome: 'refused',
+      verdict: 'denied',
+      method: 'CONNECT',
+      host: 'denied.example',
+      port: 443,
+      path: '',
+    });
     // The refused client may try another host on the same connection.
     expect((await client.request('CONNECT denied2.example:443 HTTP/1.1', ['Host: denied2.example:443'])).status).toBe(403);
   });
@@ -171,25 +178,34 @@ describe('CONNECT', () => {
 });
 
 describe('a client that does not trust the authority', () => {
+  // Far beyond the patience of a test: its leaving has to be noticed, not its silence.
+  const patient = 'timeouts: { tls_handshake: 5m }';
+
   test('leaves a record when it says so in the handshake', async () => {
-    const { gateway, authority } = await secureScene();
+    const { gateway, authority } = await secureScene(echo, patient);
     const tunnel = await connectThrough(gateway.forward, authority);
     tunnel.reader.detach();
     // An unknown protocol version is refused by our side; the alert of a client that refuses takes the same way.
     const socket = connectTls({ socket: tunnel.socket, maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' });
     await once(socket, 'error');
-    expect(await gateway.recorded(1)).toMatchObject({ outcome: 'failed', error: 'client_tls_failed', host: 'api.test', method: 'CONNECT', upstreamAddress: null });
+    expect(await gateway.recorded(1)).toMatchObject({
+      outcome: 'failed',
+      error: 'client_tls_failed',
+      host: 'api.test',
+      method: 'CONNECT',
+      upstreamAddress: null,
+    });
   });
 
   test('leaves a record when it looks at the certificate after the handshake, as Node does', async () => {
-    const { gateway, authority } = await secureScene();
+    const { gateway, authority } = await secureScene(echo, patient);
     const tunnel = await connectThrough(gateway.forward, authority);
     await expect(secure(tunnel, { servername: 'api.test', ca: [] })).rejects.toMatchObject({ code: expect.stringMatching(/CERT|VERIFY|ISSUER/) });
     expect(await gateway.recorded(1)).toMatchObject({ outcome: 'failed', error: 'client_tls_failed', host: 'api.test' });
   });
 
   test('leaves a record when it goes away in the middle of the handshake', async () => {
-    const { gateway, authority } = await secureScene();
+    const { gateway, authority } = await secureScene(echo, patient);
     const tunnel = await connectThrough(gateway.forward, authority);
     tunnel.write(Buffer.of(0x16, 3, 1, 0, 200, 1)).close();
     expect(await gateway.recorded(1)).toMatchObject({ outcome: 'failed', error: 'client_tls_failed' });

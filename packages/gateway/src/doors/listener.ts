@@ -45,9 +45,8 @@ export class Listener<D extends Door> implements Served<D> {
     if (tls === null) this.#server = createTcpServer(sockets, (socket) => this.#accept(socket));
     else {
       const { tlsHandshake } = current.runtime.timeouts;
-      this.#server = createTlsServer(
-        { ...tls, ...sockets, minVersion: TLS_MIN, ALPNProtocols: SPOKEN, handshakeTimeout: tlsHandshake },
-        (socket) => this.#accept(socket),
+      this.#server = createTlsServer({ ...tls, ...sockets, minVersion: TLS_MIN, ALPNProtocols: SPOKEN, handshakeTimeout: tlsHandshake }, (socket) =>
+        this.#accept(socket),
       );
     }
     this.#server.maxConnections = options.maxConnections;

@@ -4,8 +4,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { connectThrough, rawClient, secure } from '../testing/raw-client.test.support.js';
+import { type RunningGateway, runningGateway } from '../testing/running-gateway.test.support.js';
 import { echoed, plainScene, problem, stopEverything, upstreamAuthority } from '../testing/scene.test.support.js';
-import { runningGateway, type RunningGateway } from '../testing/running-gateway.test.support.js';
 import { echo, reply } from '../testing/scripted-upstream.test.support.js';
 
 const closing: (() => void)[] = [];
@@ -78,7 +78,9 @@ describe('a WebSocket', () => {
     expect(response.field('X-Key')).toBeUndefined();
     expect((await client.reader.bytes(11)).toString()).toBe('first frame');
     const [request] = upstream.requests;
-    expect(request?.lines).toEqual(expect.arrayContaining(['Sec-WebSocket-Key: x', 'X-Key: the-secret-value', 'Connection: Upgrade', 'Upgrade: websocket']));
+    expect(request?.lines).toEqual(
+      expect.arrayContaining(['Sec-WebSocket-Key: x', 'X-Key: the-secret-value', 'Connection: Upgrade', 'Upgrade: websocket']),
+    );
     expect((await request?.reader.bytes(12))?.toString()).toBe('client first');
     client.socket.end();
     upstream.sockets[0]?.end();

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Response } from '../testing/message-reader.test.support.js';
 import { rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, problem, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
-import type { Response } from '../testing/message-reader.test.support.js';
 
 let scene: Scene;
 /** The rules under which all of this runs; `PORT` is the one of the upstream. */

@@ -1,10 +1,10 @@
 import type { Credential, Material } from '@sallyport/credentials';
+import { Secret } from '@sallyport/sdk';
+import type { Placement, Rendered } from '../placements/placement.js';
 import type { HostPattern } from '../policy/host-pattern.js';
 import { HostTable, patternRank } from '../policy/host-table.js';
 import { globSpecificity } from '../policy/path-glob.js';
 import { compilePathRule, type PathRule } from '../policy/path-rule.js';
-import { Secret } from '@sallyport/sdk';
-import type { Placement, Rendered } from '../placements/placement.js';
 import { type FieldSet, fieldSet } from '../wire/field-names.js';
 
 /** What a binding says in the configuration, with its parts compiled. */

@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { poisonReadBuffers } from '../wire/read-buffers.js';
-import { connectThrough, rawClient, secure, type RawClient } from '../testing/raw-client.test.support.js';
-import { plainScene, secureScene, type Scene, stopEverything } from '../testing/scene.test.support.js';
+import { connectThrough, type RawClient, rawClient, secure } from '../testing/raw-client.test.support.js';
+import { plainScene, type Scene, secureScene, stopEverything } from '../testing/scene.test.support.js';
 import { reply, type Script } from '../testing/scripted-upstream.test.support.js';
+import { poisonReadBuffers } from '../wire/read-buffers.js';
 
 beforeAll(() => poisonReadBuffers(true));
 afterEach(stopEverything);
@@ -124,10 +124,7 @@ describe('nobody is made to hold what another does not take', () => {
     while (written < total) {
       written += block.length;
       if (socket.write(block)) continue;
-      const wentOn = await Promise.race([
-        drained(socket).then(() => true),
-        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 500)),
-      ]);
+      const wentOn = await Promise.race([drained(socket).then(() => true), new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 500))]);
       if (!wentOn) return written;
     }
     return written;

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { connectThrough, rawClient, type RawClient, secure } from '../testing/raw-client.test.support.js';
+import { connectThrough, type RawClient, rawClient, secure } from '../testing/raw-client.test.support.js';
 import { plainScene, problem, type Scene, secureScene, stopEverything } from '../testing/scene.test.support.js';
 import { echo, reply, type Script, type UpstreamRequest } from '../testing/scripted-upstream.test.support.js';
 
@@ -69,13 +69,37 @@ describe('an upstream that gives no answer', () => {
     ['it resets', reset, 'upstream_reset'],
     ['it closes in the middle of the head', (socket: Socket) => void socket.end('HTTP/1.1 200 OK\r\nX-'), 'upstream_reset'],
     ['it is no HTTP', (socket: Socket) => void socket.end('SSH-2.0-OpenSSH_9.2\r\n'), 'upstream_response_malformed'],
-    ['two lengths', (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'), 'upstream_response_malformed'],
-    ['a length and chunks', (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'), 'upstream_response_malformed'],
-    ['chunks inside gzip', (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'), 'upstream_response_malformed'],
-    ['a chunk size that is none', (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n'), 'upstream_response_malformed'],
+    [
+      'two lengths',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'),
+      'upstream_response_malformed',
+    ],
+    [
+      'a length and chunks',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n'),
+      'upstream_response_malformed',
+    ],
+    [
+      'chunks inside gzip',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n'),
+      'upstream_response_malformed',
+    ],
+    [
+      'a chunk size that is none',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n'),
+      'upstream_response_malformed',
+    ],
     ['a head without end', (socket: Socket) => void socket.write(`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(40_000)}`), 'upstream_response_malformed'],
-    ['interim responses without end', (socket: Socket) => void socket.write('HTTP/1.1 102 Wait\r\n\r\n'.repeat(2_000)), 'upstream_response_malformed'],
-    ['a line break in the reason', (socket: Socket) => void socket.write('HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n'), 'upstream_response_malformed'],
+    [
+      'interim responses without end',
+      (socket: Socket) => void socket.write('HTTP/1.1 102 Wait\r\n\r\n'.repeat(2_000)),
+      'upstream_response_malformed',
+    ],
+    [
+      'a line break in the reason',
+      (socket: Socket) => void socket.write('HTTP/1.1 200 O\rK\r\nContent-Length: 0\r\n\r\n'),
+      'upstream_response_malformed',
+    ],
   ])('that can be passed on is a 502: %s', async (_, answer, code) => {
     const { gateway, upstream, origin, authority } = await plainScene((request, socket) => answer(socket, request));
     const client = await rawClient(gateway.forward);

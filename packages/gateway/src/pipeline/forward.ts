@@ -242,12 +242,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
 
   /** The request head as the upstream gets it: our start line, Host and framing; the client's fields but for those that stay here; what was injected. */
   #requestHead(): string {
-    const { exchange, client, door, injectedLines } = this.#passage;
+    const { exchange, client, door, injectedLines, query } = this.#passage;
     const { head } = client;
     if (door.controlPrefix !== null) cutByPrefix(head, door.controlPrefix);
     const kept = keptLines(head, door.controlFields);
     const authority = authorityOf(this.#target);
-    let text = `${exchange.method} ${exchange.path}${exchange.query} HTTP/1.1\r\nHost: ${authority}\r\n${kept}${door.requestLines(exchange)}${injectedLines}`;
+    let text = `${exchange.method} ${exchange.path}${query ?? exchange.query} HTTP/1.1\r\nHost: ${authority}\r\n${kept}${door.requestLines(exchange)}${injectedLines}`;
     if (client.bodyKind === BodyKind.chunked) text += 'Transfer-Encoding: chunked\r\n';
     else if (head.contentLength >= 0) text += `Content-Length: ${head.contentLength}\r\n`;
     if (exchange.kind === 'upgrade') return `${text}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
@@ -313,8 +313,10 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const { client } = this.#passage;
     const upstream = this.#upstream;
     this.#upstream = null;
-    if (upstream !== null && upstream.body.done) this.#pool.release(upstream);
-    else if (upstream !== null) this.#pool.drop(upstream);
+    if (upstream !== null) {
+      if (upstream.body.done) this.#pool.release(upstream);
+      else this.#pool.drop(upstream);
+    }
     client.write(this.#normalized?.answer ?? '');
     this.#normalized = null;
     this.#end('completed', null);

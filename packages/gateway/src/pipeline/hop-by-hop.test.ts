@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { rawClient, type RawClient } from '../testing/raw-client.test.support.js';
+import { type RawClient, rawClient } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
 
@@ -14,7 +14,14 @@ beforeEach(async () => {
 });
 afterAll(stopEverything);
 
-const hopByHop = ['Keep-Alive: timeout=5', 'Proxy-Connection: keep-alive', 'TE: gzip', 'Trailer: X-T', 'Proxy-Authenticate: Basic', 'Proxy-Authentication-Info: x'];
+const hopByHop = [
+  'Keep-Alive: timeout=5',
+  'Proxy-Connection: keep-alive',
+  'TE: gzip',
+  'Trailer: X-T',
+  'Proxy-Authenticate: Basic',
+  'Proxy-Authentication-Info: x',
+];
 
 describe('a request', () => {
   const get = (lines: readonly string[]) => client.request(`GET ${scene.origin}/ HTTP/1.1`, [`Host: ${scene.authority}`, ...lines]);
@@ -26,7 +33,15 @@ describe('a request', () => {
   });
 
   test('loses what Connection nominates, in any case, over several fields and with empty members', async () => {
-    const lines = ['Connection: X-One , , close', 'x-one: 1', 'X-ONE: 2', 'X-One-More: stays', 'X-Two: 3', 'connection:x-two,\tx-three', 'X-Three: 4'];
+    const lines = [
+      'Connection: X-One , , close',
+      'x-one: 1',
+      'X-ONE: 2',
+      'X-One-More: stays',
+      'X-Two: 3',
+      'connection:x-two,\tx-three',
+      'X-Three: 4',
+    ];
     expect(await passed(lines)).toEqual(['X-One-More: stays']);
   });
 
@@ -87,7 +102,9 @@ describe('a response', () => {
   });
 
   test('hands its trailers on', async () => {
-    const response = await answer('HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\nKeep-Alive2: x\r\n\r\n');
+    const response = await answer(
+      'HTTP/1.1 200 OK\r\nTrailer: X-T\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-T: 1\r\nKeep-Alive2: x\r\n\r\n',
+    );
     expect(response).toMatchObject({ complete: true, trailers: ['X-T: 1', 'Keep-Alive2: x'] });
   });
 

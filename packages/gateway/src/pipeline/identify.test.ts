@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { describe, expect, test, afterEach } from 'vitest';
 import type { SallyportError } from '@sallyport/sdk';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Caller } from '../exchange.js';
 import { rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, problem, stopEverything } from '../testing/scene.test.support.js';

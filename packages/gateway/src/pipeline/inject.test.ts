@@ -2,10 +2,10 @@ import { mkdtemp, rename, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Response } from '../testing/message-reader.test.support.js';
 import { rawClient } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
-import type { Response } from '../testing/message-reader.test.support.js';
 
 afterEach(stopEverything);
 
@@ -45,7 +45,11 @@ describe('a header', () => {
     const scene = await sceneWith(STATIC, '{ header: X-Key }');
     const client = await rawClient(scene.gateway.forward);
     const lines = [`Host: ${scene.authority}`, 'Transfer-Encoding: chunked', 'Trailer: X-Key'];
-    const response = await client.request(`POST ${scene.origin}/ HTTP/1.1`, lines, '0\r\nX-Key: mine\r\nX-Other: kept\r\nX-Sallyport-Credential: key\r\n\r\n');
+    const response = await client.request(
+      `POST ${scene.origin}/ HTTP/1.1`,
+      lines,
+      '0\r\nX-Key: mine\r\nX-Other: kept\r\nX-Sallyport-Credential: key\r\n\r\n',
+    );
     expect(echoed(response).trailers).toEqual(['X-Other: kept']);
   });
 });

@@ -17,6 +17,7 @@ export function inject(passage: Passage, binding: Binding, material: Material): 
   passage.injectedFields = binding.fields;
   passage.injectedLines = rendered.lines;
   passage.placedValues = rendered.values;
-  for (const { name, value } of rendered.parameters) exchange.query = setParameter(exchange.query, name, value);
+  // Not into the exchange: that is recorded, and shown to whoever listens.
+  for (const { name, value } of rendered.parameters) passage.query = setParameter(passage.query ?? exchange.query, name, value);
   for (let i = 0; i < head.count; i++) if (binding.fields[head.id[i] as number] === 1) head.cut[i] = 1;
 }

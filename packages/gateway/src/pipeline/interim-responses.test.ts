@@ -112,7 +112,11 @@ test('a refusal of a request with a body closes the connection, so that the body
   const { gateway, upstream } = await plainScene();
   const client = await rawClient(gateway.forward);
   const smuggled = 'GET http://api.test/ HTTP/1.1\r\nHost: api.test\r\n\r\n';
-  const response = await client.request('POST http://denied.example/ HTTP/1.1', ['Host: denied.example', `Content-Length: ${smuggled.length + 1}`], smuggled);
+  const response = await client.request(
+    'POST http://denied.example/ HTTP/1.1',
+    ['Host: denied.example', `Content-Length: ${smuggled.length + 1}`],
+    smuggled,
+  );
   expect(problem(response).code).toBe('policy_denied');
   expect((await client.reader.rest()).length).toBe(0);
   expect(upstream.sockets).toHaveLength(0);

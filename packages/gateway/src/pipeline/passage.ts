@@ -51,6 +51,8 @@ export class Passage {
   /** Values that may not come back, as they stand in the request; Latin-1. */
   placedValues: readonly string[] = NO_VALUES;
   injectedFields: FieldSet | null = null;
+  /** The query with what was placed into it; null when nothing was. */
+  query: string | null = null;
 
   constructor(exchange: Exchange, client: ServerConnection, door: Door, runtime: Runtime) {
     this.exchange = exchange;

@@ -110,9 +110,7 @@ function resolveThenForward(passage: Passage, binding: Binding): void {
   material.then(
     (fresh) => {
       done();
-      // Others may wait for the same material, so it comes even when this client has gone: its request must not be sent any more.
-      if (client.closed) abandon(passage);
-      else injectAndForward(passage, binding, fresh);
+      injectAndForward(passage, binding, fresh);
     },
     (error: unknown) => {
       done();

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, test } from 'vitest';
-import { rawClient } from '../testing/raw-client.test.support.js';
 import type { Response } from '../testing/message-reader.test.support.js';
+import { rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import type { Script } from '../testing/scripted-upstream.test.support.js';
 import { fieldSet } from '../wire/field-names.js';
@@ -28,7 +28,10 @@ async function answered(script: Script, method = 'GET'): Promise<{ scene: Scene;
   return { scene, response };
 }
 
-const says = (text: string): Script => (_, socket) => void socket.write(text);
+const says =
+  (text: string): Script =>
+  (_, socket) =>
+    void socket.write(text);
 
 describe('an upstream that echoes', () => {
   test('an injected field does not hand it back, in any case and number', async () => {
@@ -63,7 +66,9 @@ describe('an upstream that echoes', () => {
   });
 
   test('the secret in an interim response', async () => {
-    const { response } = await answered(says(`HTTP/1.1 103 ${SECRET}\r\nLink: <${SECRET}>\r\nX-Key: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`));
+    const { response } = await answered(
+      says(`HTTP/1.1 103 ${SECRET}\r\nLink: <${SECRET}>\r\nX-Key: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n`),
+    );
     expect(response.interim.map(({ startLine, lines }) => [startLine, ...lines])).toEqual([['HTTP/1.1 103 ', 'Link: <[secret]>']]);
   });
 
@@ -76,7 +81,10 @@ describe('an upstream that echoes', () => {
   });
 
   test('the secret in the answer to an upgrade', async () => {
-    const scene = await plainScene(says(`HTTP/1.1 101 ${SECRET}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Echo: ${SECRET}\r\n\r\n`), credentials);
+    const scene = await plainScene(
+      says(`HTTP/1.1 101 ${SECRET}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-Echo: ${SECRET}\r\n\r\n`),
+      credentials,
+    );
     const client = await rawClient(scene.gateway.forward);
     const lines = [`Host: ${scene.authority}`, 'Connection: Upgrade', 'Upgrade: websocket'];
     const response = await client.request(`GET ${scene.origin}/ HTTP/1.1`, lines);
@@ -93,7 +101,10 @@ describe('an upstream that echoes', () => {
 });
 
 test('a secret that is a number does not break the framing', async () => {
-  const scene = await plainScene(says('HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-Pin: 1234\r\n\r\n' + 'x'.repeat(1234)), credentials.replace(SECRET, '"1234"'));
+  const scene = await plainScene(
+    says(`HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-Pin: 1234\r\n\r\n${'x'.repeat(1234)}`),
+    credentials.replace(SECRET, '"1234"'),
+  );
   const client = await rawClient(scene.gateway.forward);
   const response = await client.request(`GET ${scene.origin}/ HTTP/1.1`, [`Host: ${scene.authority}`]);
   expect(response.all('Content-Length')).toEqual(['1234']);

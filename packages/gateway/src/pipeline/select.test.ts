@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Response } from '../testing/message-reader.test.support.js';
 import { basicAuthorization, rawClient } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
-import type { Response } from '../testing/message-reader.test.support.js';
 
 const ALL = 'token-of-the-caller-for-all';
 const ONE = 'token-of-the-caller-for-one';
@@ -41,7 +41,10 @@ async function ask(method: string, host: string, path: string, token = ALL, line
   return response;
 }
 
-const keyOf = (response: Response): string | undefined => echoed(response).lines.find((line) => line.startsWith('X-Key: '))?.slice(7);
+const keyOf = (response: Response): string | undefined =>
+  echoed(response)
+    .lines.find((line) => line.startsWith('X-Key: '))
+    ?.slice(7);
 
 test.each([
   ['the exact host before the pattern', 'GET', 'x.wild.test', '/', 'secret-exact'],
@@ -63,7 +66,11 @@ describe('several that fit equally well', () => {
     const before = scene.upstream.requests.length;
     const response = await ask('GET', 'other.test', '/');
     expect(response.status).toBe(400);
-    expect(problem(response)).toMatchObject({ code: 'credential_ambiguous', candidates: ['a', 'b'], hint: expect.stringContaining('X-Sallyport-Credential') });
+    expect(problem(response)).toMatchObject({
+      code: 'credential_ambiguous',
+      candidates: ['a', 'b'],
+      hint: expect.stringContaining('X-Sallyport-Credential'),
+    });
     expect(scene.upstream.requests).toHaveLength(before);
   });
 
@@ -78,7 +85,10 @@ describe('several that fit equally well', () => {
   });
 
   test('are not told apart by a name that none of them has', async () => {
-    expect(problem(await ask('GET', 'other.test', '/', ALL, ['X-Sallyport-Credential: c']))).toMatchObject({ code: 'credential_ambiguous', candidates: ['a', 'b'] });
+    expect(problem(await ask('GET', 'other.test', '/', ALL, ['X-Sallyport-Credential: c']))).toMatchObject({
+      code: 'credential_ambiguous',
+      candidates: ['a', 'b'],
+    });
     expect(problem(await ask('GET', 'api.test', '/v2', ALL, ['X-Clef-Service: wrong']))).toMatchObject({ candidates: ['root'] });
   });
 });

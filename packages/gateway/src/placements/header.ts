@@ -1,4 +1,4 @@
-import { headerLine, part, type Placement } from './placement.js';
+import { headerLine, type Placement, part } from './placement.js';
 
 const HOLE = /\{secret(?:\.([A-Za-z0-9_-]+))?\}/;
 

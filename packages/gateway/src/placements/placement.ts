@@ -1,5 +1,5 @@
 import type { Material } from '@sallyport/credentials';
-import { type Secret, SallyportError } from '@sallyport/sdk';
+import { SallyportError, type Secret } from '@sallyport/sdk';
 import { isFieldValue } from '../wire/head-writer.js';
 
 /** What a placement adds to a request, ready to be written. */

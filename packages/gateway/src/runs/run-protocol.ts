@@ -30,8 +30,8 @@ export interface OfferingGateway {
 }
 
 /**
- * Gets everything ready for a run and answers the function that makes the offer of it: what can fail has failed before there is a run that nobody would
- * hear of. Error: `not_ready` when there is no forward listener for a run to use.
+ * Gets everything ready for a run and answers the function that makes the offer of it: what can fail has failed before there is a run that nobody
+ * would hear of. Error: `not_ready` when there is no forward listener for a run to use.
  */
 export async function prepareOffer({ authority, config, ports }: OfferingGateway): Promise<(run: Run) => RunOffer> {
   const proxy = forwardProxyUrl(config.listeners.forward, ports.forward);

@@ -29,11 +29,12 @@ const AFTERMATH = 50;
  *   GET /v1/runs/ID                                   200, the `RunSummary`
  *   DELETE /v1/runs/ID                                200, the last `RunSummary`; the token is withdrawn
  *
- * A run lives as long as the connection that registered it: however a program ends, its token ends with it. Everything else is answered with a problem
- * document. Errors: `bind_failed`.
+ * A run lives as long as the connection that registered it: however a program ends, its token ends with it. Everything else is answered with a
+ * problem document. Errors: `bind_failed`.
  */
 export async function serveRuns(gateway: Gateway, runs: Runs, path: string): Promise<RunServer> {
   const owned = new Map<Socket, Set<string>>();
+  let draining = false;
   const server = createServer({ maxHeaderSize: 8_192 }, (request, response) => {
     answer(request).then(
       ({ status, body }) => send(response, status, 'application/json', JSON.stringify(body)),
@@ -65,6 +66,8 @@ export async function serveRuns(gateway: Gateway, runs: Runs, path: string): Pro
   }
 
   async function register(socket: Socket, credentials: RunCredentials): Promise<RunOffer> {
+    if (draining)
+      throw new SallyportError('not_ready', { detail: 'The gateway that runs with this configuration is stopping.', hint: 'Try again in a moment.' });
     const offerTo = await prepareOffer(gateway);
     if (socket.destroyed) throw new SallyportError('client_aborted');
     const run = runs.begin(gateway, credentials);
@@ -74,7 +77,10 @@ export async function serveRuns(gateway: Gateway, runs: Runs, path: string): Pro
 
   await listenOnControlSocket(server, path);
   return {
-    drain: () => void server.close(),
+    drain() {
+      // The server itself stays open: closing it would close the connections of silent runs, and end them.
+      draining = true;
+    },
     close() {
       server.close();
       server.closeAllConnections();
@@ -96,7 +102,7 @@ async function readBody(request: IncomingMessage): Promise<string> {
 function readCredentials(body: string): RunCredentials {
   const credentials = parse(body)?.credentials ?? 'default';
   if (credentials === 'all' || credentials === 'default') return credentials;
-  if (Array.isArray(credentials) && credentials.every((name) => typeof name === 'string')) return credentials as string[];
+  if (Array.isArray(credentials) && credentials.every((name) => typeof name === 'string')) return credentials;
   throw malformed();
 }
 

@@ -1,5 +1,5 @@
 import { type ErrorCode, errorCatalogue, SallyportError } from '@sallyport/sdk';
-import type { Exchange } from '../exchange.js';
+import { Exchange } from '../exchange.js';
 import { admit } from '../pipeline/admit.js';
 import { compilePolicy } from '../policy/policy.js';
 
@@ -99,6 +99,7 @@ function noteProblem(host: RunHost, exchange: Exchange, code: ErrorCode): void {
 
 function hintFor(exchange: Exchange, code: ErrorCode): string {
   // Where no rule was found, the stage that refused names the rule to add; asked once more, since a record keeps no hints.
-  const again = code === 'policy_denied' && exchange.rule === null ? admit({ ...exchange }, nothingAllowed) : null;
+  const again =
+    code === 'policy_denied' && exchange.rule === null ? admit(Object.assign(new Exchange(exchange.door, ''), exchange), nothingAllowed) : null;
   return again instanceof SallyportError ? again.hint : errorCatalogue[code].hint;
 }

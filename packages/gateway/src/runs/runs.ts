@@ -34,8 +34,8 @@ export class Runs {
   };
 
   /**
-   * Registers a run. `default` are the credentials of the caller named `run` in the configuration, or all of them when there is no such caller: whoever
-   * can start a run can read the configuration. Errors: `credential_unavailable` for a name that is not there, `limit_exceeded`.
+   * Registers a run. `default` are the credentials of the caller named `run` in the configuration, or all of them when there is no such caller:
+   * whoever can start a run can read the configuration. Errors: `credential_unavailable` for a name that is not there, `limit_exceeded`.
    */
   begin({ runs: registry, config }: RunGateway, wanted: RunCredentials): Run {
     const credentials = permitted(config, wanted);

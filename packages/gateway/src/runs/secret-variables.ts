@@ -1,8 +1,8 @@
 import type { GatewayConfig } from '../config/schema.js';
 
 /**
- * Names of the environment variables that hold a secret of this configuration, in a given environment: those that credentials are read from, and those
- * whose value is a token of a caller or a credential. A program under a run must not inherit them.
+ * Names of the environment variables that hold a secret of this configuration, in a given environment: those that credentials are read from, and
+ * those whose value is a token of a caller or a credential. A program under a run must not inherit them.
  */
 export function secretVariables({ credentials, callers }: GatewayConfig, env: Readonly<Record<string, string | undefined>>): string[] {
   const names = new Set<string>();

@@ -30,7 +30,6 @@ const defaults: Readonly<Record<string, string>> = {
   listeners: 'listeners: { forward: { port: 0 }, sidecar: { port: 0, insecure_targets: true }, ops: { port: 0 } }',
   policy: 'policy: { rules: ["allow api.test:* to 127.0.0.0/8", "allow other.test:* to 127.0.0.0/8"] }',
   callers: 'callers: { here: { loopback: true, credentials: all } }',
-  upstream: 'upstream: { ca: ["${CA}"], hosts: { api.test: 127.0.0.1, other.test: 127.0.0.1 } }',
   shutdown: 'shutdown: { drain: 5s }',
 };
 
@@ -48,14 +47,15 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
   const config = (text: string) => parseConfig(wholeConfig(text, directory, logFile, env), { path: join(directory, 'sallyport.yaml'), env }).gateway;
   const exchanges: Exchange[] = [];
   let waiting: (() => void)[] = [];
-  const gateway = await startGateway(config(sections), {
-    version: '0.0.0-test',
-    onExchange(exchange) {
-      exchanges.push(exchange);
-      const woken = waiting;
-      waiting = [];
-      for (const wake of woken) wake();
-    },
+  const onExchange = (exchange: Exchange): void => {
+    exchanges.push(exchange);
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  };
+  const gateway = await startGateway(config(sections), { version: '0.0.0-test', onExchange }).catch(async (error: unknown) => {
+    await rm(directory, { recursive: true, force: true });
+    throw error;
   });
   const { ports } = gateway;
   const one: RunningGateway = {
@@ -92,12 +92,13 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
 }
 
 function wholeConfig(sections: string, directory: string, logFile: string, env: Readonly<Record<string, string>>): string {
-  const missing = Object.entries(defaults).filter(([name]) => !new RegExp(`^${name}:`, 'm').test(sections));
-  const lines = [
-    ...missing.map(([, text]) => text.replace('"${CA}"', env.CA === undefined ? '' : JSON.stringify(env.CA))),
-    `authority: { dir: ${JSON.stringify(join(directory, 'ca'))} }`,
-    `log: { file: ${JSON.stringify(logFile)} }`,
-    ...sections.split('\n'),
-  ];
+  const all = {
+    ...defaults,
+    upstream: `upstream: { ca: [${env.CA === undefined ? '' : JSON.stringify(env.CA)}], hosts: { api.test: 127.0.0.1, other.test: 127.0.0.1 } }`,
+    authority: `authority: { dir: ${JSON.stringify(join(directory, 'ca'))} }`,
+    log: `log: { file: ${JSON.stringify(logFile)} }`,
+  };
+  const missing = Object.entries(all).filter(([name]) => !new RegExp(`^${name}:`, 'm').test(sections));
+  const lines = [...missing.map(([, text]) => text), ...sections.split('\n')];
   return `gateway:\n${lines.map((line) => `  ${line}`).join('\n')}\n`;
 }

@@ -1,8 +1,8 @@
+import type { Response } from './message-reader.test.support.js';
 import { closeClients } from './raw-client.test.support.js';
 import { type RunningGateway, runningGateway, stopGateways } from './running-gateway.test.support.js';
-import { echo, type Echoed, type Script, type ScriptedUpstream, startUpstream, stopUpstreams } from './scripted-upstream.test.support.js';
+import { type Echoed, echo, type Script, type ScriptedUpstream, startUpstream, stopUpstreams } from './scripted-upstream.test.support.js';
 import { type TestAuthority, testAuthority } from './test-authority.test.support.js';
-import type { Response } from './message-reader.test.support.js';
 
 /** A gateway and an upstream behind it, which is `api.test` and `other.test` in plain HTTP. */
 export interface Scene {

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { type Authority, openAuthority } from '../tls/authority.js';
-import { type LeafMinter, leafMinter } from '../tls/leaf.js';
+import { leafMinter } from '../tls/leaf.js';
 
 /** An authority in a directory of its own, for the certificates of upstreams. */
 export interface TestAuthority {
   readonly authority: Authority;
   /** Where its certificate is, for `gateway.upstream.ca`. */
   readonly path: string;
-  /** What a TLS server needs to be `host`; `now` moves the validity, milliseconds since the epoch. */
-  serverFor(host: string, now?: number): TlsOptions;
+  /** What a TLS server needs to be `host`, with a certificate that was made at `now`, milliseconds since the epoch, for the next `lifetime`. */
+  serverFor(host: string, now?: number, lifetime?: number): TlsOptions;
   remove(): Promise<void>;
 }
 
@@ -19,11 +19,13 @@ export interface TestAuthority {
 export async function testAuthority(): Promise<TestAuthority> {
   const directory = await mkdtemp(join(tmpdir(), 'sallyport-upstream-ca-'));
   const authority = await openAuthority({ dir: directory, create: true });
-  const minter: LeafMinter = leafMinter(authority, 3_600_000);
   return {
     authority,
     path: authority.certificatePath,
-    serverFor: (host, now = Date.now()) => ({ key: minter.keyPem, cert: minter.mint(host, now).pem }),
+    serverFor(host, now = Date.now(), lifetime = 3_600_000) {
+      const minter = leafMinter(authority, lifetime);
+      return { key: minter.keyPem, cert: minter.mint(host, now).pem };
+    },
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

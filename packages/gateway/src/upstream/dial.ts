@@ -55,7 +55,9 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
   let socket: Socket | null = null;
   let finished = false;
   let timer: NodeJS.Timeout | null = limit(settings.connectTimeout, () =>
-    fail(new SallyportError('upstream_connect_timeout', { detail: `${host}:${port} did not accept a connection within ${settings.connectTimeout} ms` })),
+    fail(
+      new SallyportError('upstream_connect_timeout', { detail: `${host}:${port} did not accept a connection within ${settings.connectTimeout} ms` }),
+    ),
   );
 
   function finish(): boolean {
@@ -95,7 +97,11 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
       if (!target.tls) return;
       if (timer !== null) clearTimeout(timer);
       timer = limit(settings.tlsTimeout, () =>
-        fail(new SallyportError('upstream_tls_timeout', { detail: `the TLS handshake with ${host}:${port} did not finish within ${settings.tlsTimeout} ms` })),
+        fail(
+          new SallyportError('upstream_tls_timeout', {
+            detail: `the TLS handshake with ${host}:${port} did not finish within ${settings.tlsTimeout} ms`,
+          }),
+        ),
       );
     });
     made.once(target.tls ? 'secureConnect' : 'connect', () => {
@@ -158,7 +164,9 @@ export function judge(addresses: readonly string[], { host, permits }: Pick<Dial
     else reason = verdict.reason;
   }
   if (allowed.length > 0) return allowed;
-  return new SallyportError('address_denied', { detail: `${host} may not be called: ${isIP(host) === 0 ? 'it resolves to an address of which ' : ''}${reason}` });
+  return new SallyportError('address_denied', {
+    detail: `${host} may not be called: ${isIP(host) === 0 ? 'it resolves to an address of which ' : ''}${reason}`,
+  });
 }
 
 function ignore(): void {}

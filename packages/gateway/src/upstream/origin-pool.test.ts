@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
-import { rawClient } from '../testing/raw-client.test.support.js';
 import type { Response } from '../testing/message-reader.test.support.js';
+import { rawClient } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, secureScene, stopEverything } from '../testing/scene.test.support.js';
 import { echo, reply, type Script } from '../testing/scripted-upstream.test.support.js';
 
@@ -24,7 +24,8 @@ async function ask({ gateway, origin, authority }: Scene, path: string, { method
   return response;
 }
 
-const idle = (scene: Scene, count: number) => expect.poll(() => scene.gateway.metrics()).toContain(`sallyport_upstream_connections{state="idle"} ${count}`);
+const idle = (scene: Scene, count: number) =>
+  expect.poll(() => scene.gateway.metrics()).toContain(`sallyport_upstream_connections{state="idle"} ${count}`);
 
 describe('a connection', () => {
   test('is used again by the same identity, and by no other', async () => {
@@ -77,7 +78,10 @@ describe('an unsolicited answer', () => {
     ['after a body that ends with its head', (_, socket) => void socket.write(`HTTP/1.1 204 No Content\r\n\r\n${split}`)],
     ['as the body of a 304', (_, socket) => void socket.write(`HTTP/1.1 304 Not Modified\r\nContent-Length: ${split.length}\r\n\r\n${split}`)],
     ['behind the chunks', (_, socket) => void socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nmine\r\n0\r\n\r\n${split}`)],
-    ['behind the trailers', (_, socket) => void socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nmine\r\n0\r\nX: y\r\n\r\n${split}`)],
+    [
+      'behind the trailers',
+      (_, socket) => void socket.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nmine\r\n0\r\nX: y\r\n\r\n${split}`),
+    ],
   ];
 
   test.each(cases)('%s never reaches the next caller', async (_, script) => {
@@ -151,7 +155,10 @@ describe('limits', () => {
     const scene = await plainScene((_, socket) => void held.push(socket), 'limits: { connections_per_upstream: 2 }');
     const waiting = [ask(scene, '/1'), ask(scene, '/2')];
     await expect.poll(() => held.length).toBe(2);
-    expect(problem(await ask(scene, '/3'))).toMatchObject({ code: 'limit_exceeded', detail: expect.stringContaining('limits.connections_per_upstream') });
+    expect(problem(await ask(scene, '/3'))).toMatchObject({
+      code: 'limit_exceeded',
+      detail: expect.stringContaining('limits.connections_per_upstream'),
+    });
     for (const socket of held.splice(0)) socket.write(reply(200, 'ok'));
     expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([200, 200]);
     scene.upstream.script = echo;

@@ -53,12 +53,11 @@ export class OriginPool {
   /** An idle connection for the target, or the means to open one. `identity` names whose credential travels on it. */
   take(target: DialTarget, identity: string): UpstreamConnection | Opening {
     const origin = this.#originFor(target, identity);
-    for (let connection = origin.idle.pop(); connection !== undefined; connection = origin.idle.pop()) {
-      this.idleCount--;
-      connection.reused = true;
-      return connection;
-    }
-    return { open: (done: DialDone) => this.#open(origin, done) };
+    const connection = origin.idle.pop();
+    if (connection === undefined) return { open: (done: DialDone) => this.#open(origin, done) };
+    this.idleCount--;
+    connection.reused = true;
+    return connection;
   }
 
   /** The way to open a connection that nobody used before, when an idle one turned out to be dead. */

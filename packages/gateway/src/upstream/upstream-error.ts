@@ -37,6 +37,9 @@ export function upstreamError(cause: NodeJS.ErrnoException, stage: DialStage, ho
     case 'connect':
       return new SallyportError(connectCodes[reason] ?? 'upstream_reset', { detail: `connecting to ${host}:${port} failed (${reason})`, cause });
     default:
-      return new SallyportError(tlsCodes[reason] ?? 'upstream_tls_failed', { detail: `the TLS handshake with ${host}:${port} failed (${reason})`, cause });
+      return new SallyportError(tlsCodes[reason] ?? 'upstream_tls_failed', {
+        detail: `the TLS handshake with ${host}:${port} failed (${reason})`,
+        cause,
+      });
   }
 }

@@ -1,5 +1,5 @@
 import { COLON, CR, fieldValue, LF, lowerToken, SPACE, TAB, targetByte } from './characters.js';
-import { Field, FIELD_IDS, LAST_FRAMING_FIELD, lookUpField, nextHash } from './field-names.js';
+import { Field, LAST_FRAMING_FIELD, lookUpField, nextHash } from './field-names.js';
 
 /** What a scan found. Everything above `incomplete` is a refusal, with the sentence in `Head.fault`. */
 export const Scan = { complete: 0, incomplete: 1, malformed: 2, ambiguous: 3, tooLarge: 4, versionUnsupported: 5 } as const;
@@ -59,8 +59,6 @@ export class Head {
   readonly lineEnd: Int32Array;
   readonly id: Uint16Array;
   readonly cut: Uint8Array;
-  /** Index plus one of the first field with that id; 0 for none. */
-  readonly #first = new Uint16Array(FIELD_IDS);
 
   /** −1 without Content-Length. */
   contentLength = -1;
@@ -106,7 +104,6 @@ export class Head {
   /** Forgets the last message and points at the first byte of the next. */
   begin(bytes: Buffer, start: number): void {
     for (let i = 0; i < this.count; i++) {
-      this.#first[this.id[i] as number] = 0;
       this.cut[i] = 0;
     }
     this.bytes = bytes;
@@ -197,7 +194,9 @@ export class Head {
 
   /** Index of the first field with this id, −1 when there is none. */
   indexOf(id: number): number {
-    return (this.#first[id] as number) - 1;
+    // A head has a dozen fields: looking through their ids is cheaper than a table that each connection would have to keep in the cache.
+    for (let i = 0; i < this.count; i++) if (this.id[i] === id) return i;
+    return -1;
   }
 
   /** The value of the first field with this id as Latin-1 text; null when there is none. */
@@ -251,7 +250,6 @@ export class Head {
 
   /** Leaves out every field with this id when the head is written again. */
   cutField(id: number): void {
-    if (this.#first[id] === 0) return;
     for (let i = 0; i < this.count; i++) if (this.id[i] === id) this.cut[i] = 1;
   }
 
@@ -397,7 +395,6 @@ export class Head {
       this.id[index] = id;
       this.count = index + 1;
       if (id !== 0) {
-        if (this.#first[id] === 0) this.#first[id] = index + 1;
         if (id <= LAST_FRAMING_FIELD) {
           const result = this.#noteFraming(id, valueStart, valueEnd);
           if (result !== Scan.complete) return result;

@@ -1,10 +1,10 @@
 import { METHODS } from 'node:http';
 import { describe, expect, test } from 'vitest';
-import { requests, responses, sentinel } from './testing/ambiguous-messages.js';
-import { mutate, seededRandom } from './testing/mutator.js';
-import { nodeReadRequests, nodeReadResponse } from './testing/node-reading.js';
-import type { Reading } from './testing/reading.js';
-import { readRequests, readResponse } from './testing/wire-reading.js';
+import { requests, responses, sentinel } from './testing/ambiguous-messages.test.support.js';
+import { mutate, seededRandom } from './testing/mutator.test.support.js';
+import { nodeReadRequests, nodeReadResponse } from './testing/node-reading.test.support.js';
+import type { Reading } from './testing/reading.test.support.js';
+import { readRequests, readResponse } from './testing/wire-reading.test.support.js';
 
 // Node's own parser as oracle: what both take must mean the same, what its strict mode refuses has to be refused here.
 // SALLYPORT_FUZZ_CASES=200000 tries more mutants, SALLYPORT_FUZZ_SEED=7 others; a failure prints the message that both were given.
