@@ -27,7 +27,7 @@ export class ForwardDoor implements Door {
 
   constructor(options: { readonly insecureTargets: boolean; readonly sensitiveHeaders: readonly string[] }) {
     this.insecureTargets = options.insecureTargets;
-    this.controlFields = fieldSet(Object.values(choiceFields)).map((member, id) => member | (hopByHopFields[id] as number));
+    this.controlFields = fieldSet(Object.values(choiceFields)).map((member, id) => member | hopByHopFields[id]);
     this.controlFields[Field.xRequestId] = 1;
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders]);
   }

@@ -7,28 +7,16 @@ import { Passage } from '../pipeline/passage.js';
 import { refuse, run } from '../pipeline/pipeline.js';
 import { parseAuthority } from '../policy/canonical-host.js';
 import { BodyKind } from '../wire/body-reader.js';
-import { Field, fieldId } from '../wire/field-names.js';
+import { Field } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
 import { openTunnel } from './connect-tunnel.js';
-import { choiceFields, type ForwardDoor } from './forward-door.js';
+import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
+import type { ForwardDoor } from './forward-door.js';
 import { intercept } from './intercept.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
-
-const choiceField = fieldId(choiceFields.own);
-const clefChoiceField = fieldId(choiceFields.clef);
-
-/** Which credential the client asks for by name; null when it does not. */
-export function chosenCredential(connection: ServerConnection): string | null {
-  return connection.head.value(choiceField) ?? connection.head.value(clefChoiceField);
-}
-
-/** Marks a request that asks to be upgraded to a WebSocket (RFC 6455 §4.1). Any other upgrade is not passed on. */
-export function noteUpgrade(exchange: Exchange, { head, body }: ServerConnection): void {
-  if (head.upgradeWebSocket && head.connectionUpgrade && head.minorVersion === 1 && exchange.method === 'GET' && body.done) exchange.kind = 'upgrade';
-}
 
 /**
  * The forward proxy on one client connection: absolute-form requests (`http://` and `https://`), and CONNECT, which is looked into, passed unseen
@@ -150,15 +138,6 @@ export class ForwardConnection implements RequestHandler {
       ? head.indexOf(Field.proxyAuthorization) < 0
       : head.valueIsSecret(Field.proxyAuthorization, this.#authorization);
   }
-}
-
-/** Writes a target into an exchange. */
-export function setTarget(exchange: Exchange, target: TargetUrl): void {
-  exchange.scheme = target.scheme;
-  exchange.host = target.host.text;
-  exchange.port = target.port;
-  exchange.path = target.path;
-  exchange.query = target.query;
 }
 
 /** The Host field has to name what the request line names (RFC 9112 §3.2.2): a client that says two things is refused, not believed half. */

@@ -9,7 +9,7 @@ import { canonicalHost, parseAuthority } from '../policy/canonical-host.js';
 import { Field } from '../wire/field-names.js';
 import { type RequestHandler, ServerConnection } from '../wire/server-connection.js';
 import { CONNECTED } from './connect-tunnel.js';
-import { chosenCredential, noteUpgrade, setTarget } from './forward.js';
+import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
 import type { ForwardDoor } from './forward-door.js';
 import { type Served, SPOKEN } from './listener.js';
 import { requestIdFrom } from './request-id.js';
@@ -83,7 +83,7 @@ export function intercept({ exchange, client, runtime }: Passage, served: Served
     socket.unshift(bytes);
     const secure = new TLSSocket(socket, { isServer: true, secureContext, ALPNProtocols: SPOKEN });
     let reported = false;
-    const failed = (error?: Error): void => {
+    const failed = (error?: NodeJS.ErrnoException): void => {
       clearTimeout(late);
       secure.off('secure', established);
       secure.on('error', ignore);
@@ -91,11 +91,7 @@ export function intercept({ exchange, client, runtime }: Passage, served: Served
       socket.destroy();
       if (reported) return;
       reported = true;
-      recordFailedHandshake(
-        served,
-        exchange,
-        (error as NodeJS.ErrnoException | undefined)?.code ?? error?.message ?? 'the client closed the connection',
-      );
+      recordFailedHandshake(served, exchange, error?.code ?? error?.message ?? 'the client closed the connection');
     };
     const established = (): void => {
       clearTimeout(late);

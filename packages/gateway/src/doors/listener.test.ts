@@ -1,24 +1,24 @@
 import { once } from 'node:events';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { RawClient, rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, stopEverything, upstreamAuthority } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
+import { temporaryDirectory } from '../testing/temporary-directory.test.support.js';
 
 afterEach(stopEverything);
 
 /** A listener that speaks TLS as `proxy.test`, and the way to give it another certificate. */
 async function tlsListener(): Promise<{ section: string; renew(): Promise<void>; ca: string }> {
   const { authority, serverFor } = await upstreamAuthority();
-  const directory = await mkdtemp(join(tmpdir(), 'sallyport-listener-'));
+  const directory = await temporaryDirectory();
   const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
   const renew = async (): Promise<void> => {
     const server = serverFor('proxy.test');
-    await writeFile(cert, String(server.cert));
-    await writeFile(key, String(server.key));
+    await writeFile(cert, server.cert as string);
+    await writeFile(key, server.key as string);
   };
   await renew();
   const port = await rawPort();

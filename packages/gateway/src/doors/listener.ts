@@ -121,7 +121,7 @@ export class Listener<D extends Door> implements Served<D> {
 }
 
 /** The error for a port that cannot be opened. */
-export function bindError(error: NodeJS.ErrnoException, host: string, port: number): SallyportError {
+function bindError(error: NodeJS.ErrnoException, host: string, port: number): SallyportError {
   if (error.code === 'EADDRINUSE') return new SallyportError('address_in_use', { detail: `port ${port} on ${host} is already in use`, cause: error });
   return new SallyportError('bind_failed', {
     detail: `the listener on ${host}:${port} cannot be opened (${error.code ?? 'unknown reason'})`,

@@ -55,7 +55,7 @@ export class SidecarDoor implements Door {
     this.callerField = fieldId(callerHeader);
     this.#traceHeader = traceHeader;
     const own = fieldSet([...Object.values(choiceFields), ...inbound, callerHeader, traceHeader]);
-    this.controlFields = own.map((member, id) => member | (hopByHopFields[id] as number));
+    this.controlFields = own.map((member, id) => member | hopByHopFields[id]);
     // Replaced by ours, whatever the upstream says.
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
   }

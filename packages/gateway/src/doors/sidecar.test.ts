@@ -159,7 +159,7 @@ describe('what goes upstream', () => {
       expect.stringMatching(/^Connect-Request-ID: [0-9a-f-]{36}$/),
       'X-Key: the-secret-value',
     ]);
-    const identified = await call(`http://other.test:${scene.upstream.port}/`, [own[2] as string]);
+    const identified = await call(`http://other.test:${scene.upstream.port}/`, [own[2]]);
     expect(echoed(identified).lines.join()).not.toContain(TOKEN);
   });
 

@@ -8,7 +8,7 @@ import { pathForms } from '../policy/path-forms.js';
 import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
 import { checkContextData } from './context-data.js';
-import { chosenCredential, noteUpgrade, setTarget } from './forward.js';
+import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import type { SidecarDoor } from './sidecar-door.js';

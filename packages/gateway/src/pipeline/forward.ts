@@ -260,7 +260,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #requestTrailers(trailers: Head): string {
     const { door, injectedFields } = this.#passage;
     if (door.controlPrefix !== null) cutByPrefix(trailers, door.controlPrefix);
-    for (let i = 0; i < trailers.count; i++) if (injectedFields?.[trailers.id[i] as number] === 1) trailers.cut[i] = 1;
+    for (let i = 0; i < trailers.count; i++) if (injectedFields?.[trailers.id[i]] === 1) trailers.cut[i] = 1;
     return trailerSection(trailers, door.controlFields);
   }
 

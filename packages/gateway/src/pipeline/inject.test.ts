@@ -1,11 +1,11 @@
-import { mkdtemp, rename, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Response } from '../testing/message-reader.test.support.js';
 import { rawClient } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
+import { temporaryDirectory } from '../testing/temporary-directory.test.support.js';
 
 afterEach(stopEverything);
 
@@ -125,7 +125,7 @@ describe('a source that takes its time', () => {
     `{ type: process, command: ["node", "-e", "const t = setInterval(() => { if (require('fs').existsSync('${marker}')) { clearInterval(t); console.log('slow-secret') } }, 10)"] }`;
 
   test('is asked once for all who wait, and a client that leaves meanwhile sends nothing upstream', async () => {
-    const marker = join(await mkdtemp(join(tmpdir(), 'sallyport-slow-')), 'go');
+    const marker = join(await temporaryDirectory(), 'go');
     const scene = await sceneWith(SLOW(marker), '{ header: X-Key }');
     const leaving = await rawClient(scene.gateway.forward);
     leaving.write(`GET ${scene.origin}/left HTTP/1.1\r\nHost: ${scene.authority}\r\n\r\n`);
@@ -144,7 +144,7 @@ describe('a source that takes its time', () => {
 });
 
 test('a file that changes is used from the next request on', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'sallyport-file-'));
+  const directory = await temporaryDirectory();
   const path = join(directory, 'secret');
   await writeFile(path, 'first-secret\n');
   const scene = await sceneWith(`{ type: file, path: ${JSON.stringify(path)} }`, '{ header: X-Key }');

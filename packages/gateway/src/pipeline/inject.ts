@@ -19,5 +19,5 @@ export function inject(passage: Passage, binding: Binding, material: Material): 
   passage.placedValues = rendered.values;
   // Not into the exchange: that is recorded, and shown to whoever listens.
   for (const { name, value } of rendered.parameters) passage.query = setParameter(passage.query ?? exchange.query, name, value);
-  for (let i = 0; i < head.count; i++) if (binding.fields[head.id[i] as number] === 1) head.cut[i] = 1;
+  for (let i = 0; i < head.count; i++) if (binding.fields[head.id[i]] === 1) head.cut[i] = 1;
 }

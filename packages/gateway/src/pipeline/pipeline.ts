@@ -103,17 +103,17 @@ function resolveThenForward(passage: Passage, binding: Binding): void {
   const began = performance.now();
   const { client, exchange } = passage;
   client.onGone = () => abort?.abort(new SallyportError('client_aborted'));
-  const done = (): void => {
+  const waited = (): void => {
     client.onGone = null;
     exchange.resolveMs = performance.now() - began;
   };
   material.then(
     (fresh) => {
-      done();
+      waited();
       injectAndForward(passage, binding, fresh);
     },
     (error: unknown) => {
-      done();
+      waited();
       if (client.closed) abandon(passage);
       else refuse(passage, withoutSource(asSallyportError(error)));
     },

@@ -118,4 +118,4 @@ export class Runtime {
   }
 }
 
-const replacedBodyFields: FieldSet = fieldSet(bodyFields).map((member, id) => member | (hopByHopFields[id] as number));
+const replacedBodyFields: FieldSet = fieldSet(bodyFields).map((member, id) => member | hopByHopFields[id]);

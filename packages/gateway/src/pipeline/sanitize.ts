@@ -24,7 +24,7 @@ export interface Unwanted {
  */
 export function sanitize(head: Head, { sensitive, injected, placed, dropped }: Unwanted): string {
   for (let i = 0; i < head.count; i++) {
-    const id = head.id[i] as number;
+    const id = head.id[i];
     if (id !== 0 && (sensitive[id] === 1 || injected?.[id] === 1)) head.cut[i] = 1;
   }
   // Nearly always these searches find nothing, and the head goes on as it is.
@@ -48,7 +48,7 @@ function maskFields(head: Head, placed: readonly string[], dropped: FieldSet): s
   let masked = '';
   for (let i = 0; i < head.count; i++) {
     // A length that happens to look like the secret must not be written a second time.
-    if (head.cut[i] === 1 || dropped[head.id[i] as number] === 1) continue;
+    if (head.cut[i] === 1 || dropped[head.id[i]] === 1) continue;
     const name = mask(head.bytes.toString('latin1', head.nameStart[i], head.nameEnd[i]), placed);
     const value = mask(head.valueAt(i), placed);
     if (name.found || value.found) head.cut[i] = 1;

@@ -15,7 +15,7 @@ export interface Message {
 }
 
 /** A message with its body. `complete` is false when the connection ended before the body did. */
-export interface WholeMessage extends Message {
+interface WholeMessage extends Message {
   readonly body: Buffer;
   readonly trailers: readonly string[];
   readonly complete: boolean;

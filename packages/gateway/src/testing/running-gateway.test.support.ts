@@ -1,9 +1,9 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseConfig } from '../config/load.js';
 import type { Exchange } from '../exchange.js';
 import { type Gateway, startGateway } from '../gateway.js';
+import { temporaryDirectory } from './temporary-directory.test.support.js';
 
 /** A gateway with every door on a port of its own, an authority and a log in a temporary directory. */
 export interface RunningGateway {
@@ -42,7 +42,7 @@ export async function stopGateways(): Promise<void> {
 
 /** Starts a gateway from the sections under `gateway:` as YAML text; `env` fills in `${NAME}`. `CA` names the authority of the upstreams. */
 export async function runningGateway(sections = '', env: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
-  const directory = await mkdtemp(join(tmpdir(), 'sallyport-gateway-'));
+  const directory = await temporaryDirectory();
   const logFile = join(directory, 'log');
   const config = (text: string) => parseConfig(wholeConfig(text, directory, logFile, env), { path: join(directory, 'sallyport.yaml'), env }).gateway;
   const exchanges: Exchange[] = [];
@@ -53,10 +53,7 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
     waiting = [];
     for (const wake of woken) wake();
   };
-  const gateway = await startGateway(config(sections), { version: '0.0.0-test', onExchange }).catch(async (error: unknown) => {
-    await rm(directory, { recursive: true, force: true });
-    throw error;
-  });
+  const gateway = await startGateway(config(sections), { version: '0.0.0-test', onExchange });
   const { ports } = gateway;
   const one: RunningGateway = {
     gateway,
@@ -71,7 +68,7 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
     exchanges,
     async recorded(count) {
       while (exchanges.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
-      return exchanges[count - 1] as Exchange;
+      return exchanges[count - 1];
     },
     reload: (text) => gateway.reload(config(text)),
     async log() {
@@ -84,7 +81,6 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
     async stop() {
       if (!running.delete(one)) return;
       await gateway.stop(AbortSignal.abort());
-      await rm(directory, { recursive: true, force: true });
     },
   };
   running.add(one);

@@ -2,6 +2,7 @@ import type { Response } from './message-reader.test.support.js';
 import { closeClients } from './raw-client.test.support.js';
 import { type RunningGateway, runningGateway, stopGateways } from './running-gateway.test.support.js';
 import { type Echoed, echo, type Script, type ScriptedUpstream, startUpstream, stopUpstreams } from './scripted-upstream.test.support.js';
+import { removeTemporaryDirectories } from './temporary-directory.test.support.js';
 import { type TestAuthority, testAuthority } from './test-authority.test.support.js';
 
 /** A gateway and an upstream behind it, which is `api.test` and `other.test` in plain HTTP. */
@@ -14,7 +15,7 @@ export interface Scene {
   readonly authority: string;
 }
 
-/** The authority of all upstreams of a test file; it costs too much for each test. */
+/** The authority of all upstreams of a test, made when the first of them needs it. */
 let authority: Promise<TestAuthority> | null = null;
 
 export function upstreamAuthority(): Promise<TestAuthority> {
@@ -42,6 +43,9 @@ export async function stopEverything(): Promise<void> {
   closeClients();
   await stopGateways();
   await stopUpstreams();
+  await removeTemporaryDirectories();
+  await (await authority)?.remove();
+  authority = null;
 }
 
 /** What the upstream saw of a request that it echoed. */

@@ -17,7 +17,7 @@ export interface TestAuthority {
 
 /** Makes one. */
 export async function testAuthority(): Promise<TestAuthority> {
-  const directory = await mkdtemp(join(tmpdir(), 'sallyport-upstream-ca-'));
+  const directory = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
   const authority = await openAuthority({ dir: directory, create: true });
   return {
     authority,

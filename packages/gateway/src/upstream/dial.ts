@@ -36,7 +36,7 @@ interface UntypedOptions {
   readonly onread: OnReadOpts;
 }
 
-export interface SessionCache {
+interface SessionCache {
   get(origin: string): Buffer | undefined;
   set(origin: string, session: Buffer): void;
 }
@@ -74,7 +74,7 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
   }
 
   function attempt(addresses: readonly string[], index: number): void {
-    const address = addresses[index] as string;
+    const address = addresses[index];
     const connection = new UpstreamConnection(address, settings.headLimits, settings.timeouts);
     stage = 'connect';
     const made = target.tls ? openTls(address, connection) : openTcp(address, connection);
@@ -155,7 +155,7 @@ export function dial(target: DialTarget, settings: DialSettings, done: DialDone)
 }
 
 /** The addresses that may be dialed, in the order of the resolver; an error when none may. */
-export function judge(addresses: readonly string[], { host, permits }: Pick<DialTarget, 'host' | 'permits'>): readonly string[] | SallyportError {
+function judge(addresses: readonly string[], { host, permits }: Pick<DialTarget, 'host' | 'permits'>): readonly string[] | SallyportError {
   const allowed: string[] = [];
   let reason = 'it has no address';
   for (const address of addresses) {

@@ -24,8 +24,9 @@ async function ask({ gateway, origin, authority }: Scene, path: string, { method
   return response;
 }
 
-const idle = (scene: Scene, count: number) =>
-  expect.poll(() => scene.gateway.metrics()).toContain(`sallyport_upstream_connections{state="idle"} ${count}`);
+async function idle(scene: Scene, count: number): Promise<void> {
+  await expect.poll(() => scene.gateway.metrics()).toContain(`sallyport_upstream_connections{state="idle"} ${count}`);
+}
 
 describe('a connection', () => {
   test('is used again by the same identity, and by no other', async () => {

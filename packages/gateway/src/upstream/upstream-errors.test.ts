@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { connectThrough, rawClient, secure } from '../testing/raw-client.test.support.js';
 import { type RunningGateway, runningGateway } from '../testing/running-gateway.test.support.js';
 import { problem, stopEverything, upstreamAuthority } from '../testing/scene.test.support.js';
@@ -10,12 +10,14 @@ import { type TestAuthority, testAuthority } from '../testing/test-authority.tes
 const DAY = 86_400_000;
 let trusted: TestAuthority;
 let other: TestAuthority;
-beforeAll(async () => {
+beforeEach(async () => {
   trusted = await upstreamAuthority();
   other = await testAuthority();
 });
-afterEach(stopEverything);
-afterAll(() => other.remove());
+afterEach(async () => {
+  await stopEverything();
+  await other.remove();
+});
 
 const keyed = `
 credentials:
