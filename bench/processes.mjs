@@ -26,7 +26,7 @@ export function start(name, command, options) {
   // taskset replaces itself with the program, so the pid is the program's.
   const [program, ...args] = options.cores === null ? command : ['taskset', '-c', options.cores, ...command];
   const out = options.stdio ?? 'ignore';
-  const child = spawn(/** @type {string} */ (program), args, {
+  const child = spawn(program, args, {
     stdio: [out === 'pipe' ? 'pipe' : 'ignore', out, 'pipe'],
     env: { ...process.env, ...options.env },
   });

@@ -61,7 +61,7 @@ function figuresTable({ workloads }) {
   const head = ['workload', 'through', 'CPU µs per request', 'requests/s', 'core busy', 'CPU × Go', 'rate × Go', 'CPU × nginx', 'rate × nginx'];
   const rows = shown.flatMap((workload) =>
     columnsOf([workload]).map(({ name, title }) => {
-      const { median, times: by } = /** @type {WorkloadResults['variants'][string]} */ (workload.variants[name]);
+      const { median, times: by } = workload.variants[name];
       return [
         workload.title,
         title,
@@ -81,7 +81,7 @@ function latencyTable({ workloads }) {
   if (workload === undefined) return '';
   const head = [`${workload.title}, ms`, 'p50', 'p99', 'added p50', 'added p99', 'CPU µs per request'];
   const rows = columnsOf([workload]).map(({ name, title }) => {
-    const { median, added } = /** @type {WorkloadResults['variants'][string]} */ (workload.variants[name]);
+    const { median, added } = workload.variants[name];
     const isBase = name === 'direct';
     return [
       title,

@@ -13,7 +13,7 @@ describe('a secret', () => {
     'as JSON': () => JSON.stringify({ secret }),
     inspected: () => inspect({ deep: { deeper: { secret } } }, { depth: 9, showHidden: true }),
     'by its keys': () => JSON.stringify([Object.keys(secret), Object.entries(secret), { ...secret }]),
-    'as a property name': () => Object.keys({ [secret as unknown as string]: 1 })[0] as string,
+    'as a property name': () => Object.keys({ [secret as unknown as string]: 1 })[0],
     'in an error': () => inspect(new Error('failed', { cause: secret })),
     'through console formatting': () => inspect(new Map([[secret, [secret]]])),
   };

@@ -26,7 +26,7 @@ function oracle(patterns: readonly string[], host: string, port: number): string
     if (hostPart.startsWith('*.')) return !isLiteral && host.endsWith(hostPart.slice(1)) && host.length >= hostPart.length;
     if (!hostPart.includes('/')) return host === hostPart.replace(/^\[(.*)\]$/, '$1');
     const [network, prefix] = ipaddr.parseCIDR(hostPart.replace(/^\[(.*)\]$/, '$1'));
-    return isLiteral && ipaddr.parse(host).kind() === network.kind() && ipaddr.parse(host).match(network as ipaddr.IPv6, prefix);
+    return isLiteral && ipaddr.parse(host).kind() === network.kind() && ipaddr.parse(host).match(network, prefix);
   });
 }
 

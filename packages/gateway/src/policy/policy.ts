@@ -17,7 +17,7 @@ export type PolicyMode = 'strict' | 'permissive' | 'observe';
  * Why: a rule decided; the mode decided; there is no rule for this host and port; there are, but none for this method, or none for this path;
  * or a rule looks at the path and the path can be read in several ways.
  */
-export type DecisionReason = 'rule' | 'mode' | 'no_host_rule' | 'no_method_match' | 'no_path_match' | 'ambiguous_path';
+type DecisionReason = 'rule' | 'mode' | 'no_host_rule' | 'no_method_match' | 'no_path_match' | 'ambiguous_path';
 
 /** What policy says about one request. Frozen, and shared by all requests that it is the answer to. */
 export interface Decision {

@@ -131,7 +131,8 @@ let lastOrigin = { door: '', kind: '', caller: '', address: '', text: '' };
 
 function origin({ door, kind, caller, clientAddress }: Exchange): string {
   const name = caller?.name ?? '';
-  if (lastOrigin.door === door && lastOrigin.kind === kind && lastOrigin.caller === name && lastOrigin.address === clientAddress) return lastOrigin.text;
+  if (lastOrigin.door === door && lastOrigin.kind === kind && lastOrigin.caller === name && lastOrigin.address === clientAddress)
+    return lastOrigin.text;
   const from = caller === null ? '' : `,"caller":${own(name, LIMITS.name)}`;
   const text = `,"door":"${door}","kind":"${kind}"${from},"client_address":${own(clientAddress, LIMITS.address)}`;
   if (caller !== null) lastOrigin = { door, kind, caller: name, address: clientAddress, text };

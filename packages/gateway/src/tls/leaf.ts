@@ -30,7 +30,7 @@ const KEY_USAGE = extension(OID.keyUsage, bitString(Buffer.of(0x80), 7), 'critic
 const EXTENDED_KEY_USAGE = extension(OID.extendedKeyUsage, element(TAG.sequence, OID.serverAuth));
 
 /** A certificate for one host. Times are milliseconds since the epoch, whole seconds. */
-export interface Leaf {
+interface Leaf {
   readonly pem: string;
   readonly notBefore: number;
   readonly notAfter: number;

@@ -11,7 +11,7 @@ import { certificatePem, pemCertificates } from './pem.js';
 const SYSTEM_BUNDLES = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt', '/etc/ssl/ca-bundle.pem', '/etc/ssl/cert.pem'];
 
 /** One place that roots were taken from. */
-export interface TrustSource {
+interface TrustSource {
   readonly kind: 'node' | 'system' | 'environment' | 'configured';
   /** The file; undefined for the roots that are part of Node. */
   readonly path: string | undefined;

@@ -1,5 +1,5 @@
 import { CR, LF } from './characters.js';
-import { ChunkedScanner, type ChunkDataSink } from './chunked.js';
+import { type ChunkDataSink, ChunkedScanner } from './chunked.js';
 import { forbiddenTrailers } from './field-names.js';
 import { Head, Scan } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
@@ -144,7 +144,7 @@ export class BodyReader {
       return false;
     }
     for (let i = 0; i < head.count; i++) {
-      if (forbiddenTrailers[head.id[i] as number] === 1) {
+      if (forbiddenTrailers[head.id[i]] === 1) {
         this.fault = `the field ${head.nameAt(i)} may not be sent in the trailer section`;
         this.trailerFault = true;
         return false;

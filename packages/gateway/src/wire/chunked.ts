@@ -64,11 +64,11 @@ export class ChunkedScanner {
         if (this.#size === 0) state = State.dataCr;
         continue;
       }
-      const byte = bytes[p] as number;
+      const byte = bytes[p];
       switch (state) {
         case State.sizeFirst:
         case State.size: {
-          const digit = hexDigit[byte] as number;
+          const digit = hexDigit[byte];
           if (digit !== 0) {
             if (state === State.sizeFirst) {
               this.#size = 0;

@@ -12,7 +12,7 @@ const names: string[] = [''];
 const nameBytes: Uint8Array[] = [new Uint8Array(0)];
 
 /** One past the highest id there can be: the size for arrays that are indexed by id. */
-export const FIELD_IDS = MOST_NAMES + 1;
+const FIELD_IDS = MOST_NAMES + 1;
 
 /** The hash that the scanner computes as it walks over a name: `hash = nextHash(hash, lowerCaseByte)`, starting from 0. */
 export function nextHash(hash: number, lowerCaseByte: number): number {
@@ -50,16 +50,16 @@ export function fieldName(id: number): string {
 export function lookUpField(bytes: Uint8Array, start: number, end: number, hash: number): number {
   const length = end - start;
   for (let slot = slotOf(hash, length); ; slot = (slot + 1) & (SLOTS - 1)) {
-    const id = slots[slot] as number;
+    const id = slots[slot];
     if (id === 0) return 0;
-    const candidate = nameBytes[id] as Uint8Array;
+    const candidate = nameBytes[id];
     if (candidate.length === length && sameName(candidate, bytes, start)) return id;
   }
 }
 
 function sameName(candidate: Uint8Array, bytes: Uint8Array, start: number): boolean {
   for (let i = 0; i < candidate.length; i++) {
-    if (candidate[i] !== lowerToken[bytes[start + i] as number]) return false;
+    if (candidate[i] !== lowerToken[bytes[start + i]]) return false;
   }
   return true;
 }

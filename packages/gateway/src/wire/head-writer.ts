@@ -12,8 +12,8 @@ export function keptLines(head: Head, dropped: FieldSet): string {
   let from = head.fieldsStart;
   let to = from;
   for (let i = 0; i < head.count; i++) {
-    const lineEnd = head.lineEnd[i] as number;
-    if (dropped[head.id[i] as number] === 1 || head.cut[i] === 1) {
+    const lineEnd = head.lineEnd[i];
+    if (dropped[head.id[i]] === 1 || head.cut[i] === 1) {
       if (to > from) kept += head.bytes.toString('latin1', from, to);
       from = lineEnd;
     }
@@ -55,22 +55,22 @@ export function cutNominated(head: Head): void {
 }
 
 /** Cuts every field of that lower-case name. */
-export function cutByName(head: Head, name: string): void {
+function cutByName(head: Head, name: string): void {
   for (let i = 0; i < head.count; i++) {
-    const start = head.nameStart[i] as number;
-    if ((head.nameEnd[i] as number) - start === name.length && startsWithName(head, start, name)) head.cut[i] = 1;
+    const start = head.nameStart[i];
+    if (head.nameEnd[i] - start === name.length && startsWithName(head, start, name)) head.cut[i] = 1;
   }
 }
 
 /** Cuts every field whose name begins with that lower-case prefix. */
 export function cutByPrefix(head: Head, prefix: string): void {
   for (let i = 0; i < head.count; i++) {
-    const start = head.nameStart[i] as number;
-    if ((head.nameEnd[i] as number) - start >= prefix.length && startsWithName(head, start, prefix)) head.cut[i] = 1;
+    const start = head.nameStart[i];
+    if (head.nameEnd[i] - start >= prefix.length && startsWithName(head, start, prefix)) head.cut[i] = 1;
   }
 }
 
 function startsWithName(head: Head, start: number, name: string): boolean {
-  for (let i = 0; i < name.length; i++) if (lowerToken[head.bytes[start + i] as number] !== name.charCodeAt(i)) return false;
+  for (let i = 0; i < name.length; i++) if (lowerToken[head.bytes[start + i]] !== name.charCodeAt(i)) return false;
   return true;
 }

@@ -23,7 +23,7 @@ function scanner(kind: Kind): (head: Head, end: number) => ScanResult {
 
 function meaning(head: Head, kind: Kind): unknown {
   const fields: Array<[string, string, number]> = [];
-  for (let i = 0; i < head.count; i++) fields.push([head.nameAt(i), head.valueAt(i), head.id[i] as number]);
+  for (let i = 0; i < head.count; i++) fields.push([head.nameAt(i), head.valueAt(i), head.id[i]]);
   return {
     start: kind === 'request' ? [head.method, head.target] : [head.statusCode, head.target],
     minorVersion: head.minorVersion,

@@ -148,11 +148,11 @@ export class Head {
     this.targetEnd += delta;
     this.fieldsStart += delta;
     for (let i = 0; i < this.count; i++) {
-      this.nameStart[i] = (this.nameStart[i] as number) + delta;
-      this.nameEnd[i] = (this.nameEnd[i] as number) + delta;
-      this.valueStart[i] = (this.valueStart[i] as number) + delta;
-      this.valueEnd[i] = (this.valueEnd[i] as number) + delta;
-      this.lineEnd[i] = (this.lineEnd[i] as number) + delta;
+      this.nameStart[i] = this.nameStart[i] + delta;
+      this.nameEnd[i] = this.nameEnd[i] + delta;
+      this.valueStart[i] = this.valueStart[i] + delta;
+      this.valueEnd[i] = this.valueEnd[i] + delta;
+      this.lineEnd[i] = this.lineEnd[i] + delta;
     }
   }
 
@@ -208,17 +208,17 @@ export class Head {
   /** Whether the value of the first field with this id is exactly that Latin-1 text. Cheaper than making a string to compare. */
   valueIs(id: number, text: string): boolean {
     const index = this.indexOf(id);
-    return index >= 0 && this.#textIs(text, this.valueStart[index] as number, this.valueEnd[index] as number);
+    return index >= 0 && this.#textIs(text, this.valueStart[index], this.valueEnd[index]);
   }
 
   /** The same without giving away, by the time it takes, how much of the text was right: for tokens. */
   valueIsSecret(id: number, text: string): boolean {
     const index = this.indexOf(id);
     if (index < 0) return false;
-    const start = this.valueStart[index] as number;
-    if (text.length !== (this.valueEnd[index] as number) - start) return false;
+    const start = this.valueStart[index];
+    if (text.length !== this.valueEnd[index] - start) return false;
     let difference = 0;
-    for (let i = 0; i < text.length; i++) difference |= (this.bytes[start + i] as number) ^ text.charCodeAt(i);
+    for (let i = 0; i < text.length; i++) difference |= this.bytes[start + i] ^ text.charCodeAt(i);
     return difference === 0;
   }
 
@@ -269,7 +269,7 @@ export class Head {
       p += 2;
     }
     const methodStart = p;
-    while (p < end && lowerToken[bytes[p] as number] !== 0) p++;
+    while (p < end && lowerToken[bytes[p]] !== 0) p++;
     if (p - methodStart > METHOD_LENGTH) return this.#refuse(Scan.malformed, 'the method is longer than 32 bytes');
     if (p === end) return Scan.incomplete;
     if (p === methodStart || bytes[p] !== SPACE) return this.#refuse(Scan.malformed, 'the request line does not start with a method and one space');
@@ -277,7 +277,7 @@ export class Head {
     this.methodEnd = p++;
     this.targetStart = p;
     if (this.#reached > p) p = this.#reached;
-    while (p < end && targetByte[bytes[p] as number] !== 0) p++;
+    while (p < end && targetByte[bytes[p]] !== 0) p++;
     if (p === end) {
       this.#reached = p;
       return Scan.incomplete;
@@ -298,7 +298,7 @@ export class Head {
     let code = 0;
     for (const codeEnd = p + 4; ++p < codeEnd; ) {
       if (p >= end) return Scan.incomplete;
-      const digit = (bytes[p] as number) - 0x30;
+      const digit = bytes[p] - 0x30;
       if (digit < 0 || digit > 9) return this.#refuse(Scan.malformed, 'the status code is not three digits');
       code = code * 10 + digit;
     }
@@ -310,7 +310,7 @@ export class Head {
     else if (bytes[p] !== CR) return this.#refuse(Scan.malformed, 'the status code is not three digits');
     this.targetStart = p;
     if (this.#reached > p) p = this.#reached;
-    while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
+    while (p < end && fieldValue[bytes[p]] !== 0) p++;
     this.#reached = p;
     this.targetEnd = p;
     return this.#endOfStartLine(p, end);
@@ -321,11 +321,11 @@ export class Head {
     const { bytes } = this;
     for (let i = 0; i < HTTP_1.length; i++, p++) {
       if (p >= end) return this.#noVersion(Scan.incomplete, '');
-      if (bytes[p] !== HTTP_1[i]) return this.#noVersion(i === MAJOR && isDigit(bytes[p] as number) ? Scan.versionUnsupported : Scan.malformed);
+      if (bytes[p] !== HTTP_1[i]) return this.#noVersion(i === MAJOR && isDigit(bytes[p]) ? Scan.versionUnsupported : Scan.malformed);
     }
     if (p >= end) return this.#noVersion(Scan.incomplete, '');
-    const minor = (bytes[p] as number) - 0x30;
-    if (minor !== 0 && minor !== 1) return this.#noVersion(isDigit(bytes[p] as number) ? Scan.versionUnsupported : Scan.malformed);
+    const minor = bytes[p] - 0x30;
+    if (minor !== 0 && minor !== 1) return this.#noVersion(isDigit(bytes[p]) ? Scan.versionUnsupported : Scan.malformed);
     this.minorVersion = minor;
     return p + 1;
   }
@@ -365,15 +365,15 @@ export class Head {
         }
         let lower = 0;
         // biome-ignore lint/suspicious/noAssignInExpressions: one lookup a byte answers «may it be there» and «what is it in lower case»
-        while (p < end && (lower = lowerToken[bytes[p] as number] as number) !== 0) {
+        while (p < end && (lower = lowerToken[bytes[p]]) !== 0) {
           hash = nextHash(hash, lower);
           p++;
         }
         if (p === end) return this.#stop(nameStart, p, hash, -1);
-        if (bytes[p] !== COLON || p === nameStart) return this.#refuse(Scan.malformed, this.#nameFault(bytes[p] as number, p === nameStart));
+        if (bytes[p] !== COLON || p === nameStart) return this.#refuse(Scan.malformed, this.#nameFault(bytes[p], p === nameStart));
         nameEnd = p++;
       }
-      while (p < end && fieldValue[bytes[p] as number] !== 0) p++;
+      while (p < end && fieldValue[bytes[p]] !== 0) p++;
       if (p >= end) return this.#stop(nameStart, p, hash, nameEnd);
       if (bytes[p] !== CR)
         return this.#refuse(Scan.malformed, bytes[p] === LF ? 'a field line ends in a bare LF' : 'a control character in a field value');
@@ -457,7 +457,7 @@ export class Head {
     for (let p = end; this.bytes[p] !== CR; p++) if (this.bytes[p] === TAB) return this.#refuse(Scan.ambiguous, 'a tab behind Content-Length');
     let length = 0;
     for (let p = start; p < end; p++) {
-      const digit = (this.bytes[p] as number) - 0x30;
+      const digit = this.bytes[p] - 0x30;
       if (digit < 0 || digit > 9) return this.#refuse(Scan.ambiguous, 'Content-Length is not one decimal number');
       length = length * 10 + digit;
     }
@@ -483,7 +483,7 @@ export class Head {
 
   #valueIs(expected: Buffer, start: number, end: number): boolean {
     if (end - start !== expected.length) return false;
-    for (let i = 0; i < expected.length; i++) if (lowerToken[this.bytes[start + i] as number] !== expected[i]) return false;
+    for (let i = 0; i < expected.length; i++) if (lowerToken[this.bytes[start + i]] !== expected[i]) return false;
     return true;
   }
 

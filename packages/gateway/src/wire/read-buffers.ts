@@ -3,7 +3,7 @@ const SPARE = 32;
 
 /** Bytes of the buffer a connection starts each response with, and of those it streams large bodies through. */
 export const SMALL_READ = 4096;
-export const LARGE_READ = 262_144;
+const LARGE_READ = 262_144;
 
 /** Reads up to this size are copied when they are passed on, so that their buffer is free at once. */
 export const COPY_LIMIT = 8192;

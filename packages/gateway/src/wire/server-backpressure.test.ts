@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { RawPeer } from './testing/raw-peer.test.support.js';
-import { attachOnly, big, get, post, Served, ServerPort, settled } from './testing/server-port.test.support.js';
+import { attachOnly, big, get, post, type Served, ServerPort, settled } from './testing/server-port.test.support.js';
 
 let port: ServerPort;
 afterEach(() => port.close());

@@ -109,7 +109,7 @@ describe('handing the socket over', () => {
           const { socket } = connection;
           const before = events.map((event) => socket.listenerCount(event));
           const early = connection.detach();
-          expect(events.map((event, index) => (before[index] as number) - socket.listenerCount(event))).toEqual([1, 1, 1, 1, 1]);
+          expect(events.map((event, index) => before[index] - socket.listenerCount(event))).toEqual([1, 1, 1, 1, 1]);
           socket.on('error', () => {});
           const take = (bytes: Buffer): void => {
             taken += bytes.toString('latin1');

@@ -83,12 +83,12 @@ function changed(text: string, others: readonly string[], random: Random): strin
       return text.slice(0, to) + text.slice(at);
     case 6:
       return withLines(text, (lines) => {
-        lines.splice(random(lines.length), 0, lines[random(lines.length)] as string);
+        lines.splice(random(lines.length), 0, lines[random(lines.length)]);
       });
     case 7:
       return withLines(text, (lines) => {
         const [one, other] = [random(lines.length), random(lines.length)];
-        [lines[one], lines[other]] = [lines[other] as string, lines[one] as string];
+        [lines[one], lines[other]] = [lines[other], lines[one]];
       });
     case 8:
       return withToken(text, random);
@@ -103,7 +103,7 @@ function changed(text: string, others: readonly string[], random: Random): strin
 
 /** Puts one word of a kind in the place of another of that kind. */
 function withToken(text: string, random: Random): string {
-  const kind = TOKENS[random(TOKENS.length)] as string[];
+  const kind = TOKENS[random(TOKENS.length)];
   const present = kind.filter((token) => text.includes(token));
   if (present.length === 0) return text;
   const old = pick(present, random);
@@ -119,5 +119,5 @@ function withLines(text: string, change: (lines: string[]) => void): string {
 }
 
 function pick(from: readonly string[], random: Random): string {
-  return from[random(from.length)] as string;
+  return from[random(from.length)];
 }

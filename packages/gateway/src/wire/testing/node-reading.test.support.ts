@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, request } from 'node:http';
 import { Duplex } from 'node:stream';
-import type { ReadMessage, Reading } from './reading.test.support.js';
+import type { Reading, ReadMessage } from './reading.test.support.js';
 
 /** A connection in memory: what is pushed is what the peer sends, what is written goes nowhere. */
 class MemoryConnection extends Duplex {

@@ -61,7 +61,7 @@ export class RawPeer {
 
   /** Everything that came and was not taken. */
   get bytes(): Buffer {
-    const all = this.#pieces.length === 1 ? (this.#pieces[0] as Buffer) : Buffer.concat(this.#pieces);
+    const all = this.#pieces.length === 1 ? this.#pieces[0] : Buffer.concat(this.#pieces);
     this.#pieces = all.length > 0 ? [all] : [];
     return all;
   }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type ConnectionOptions, type TlsOptions } from 'node:tls';
+import { type ConnectionOptions, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { ErrorCode, SallyportError } from '@sallyport/sdk';
 import { poisonReadBuffers } from '../read-buffers.js';
 import { type RequestHandler, type RequestSink, ServerConnection, type ServerTimeouts } from '../server-connection.js';

@@ -1,7 +1,7 @@
 import { BodyKind, BodyReader, requestBodyKind, responseBodyKind } from '../body-reader.js';
 import { Head, type HeadLimits, Scan } from '../head.js';
 import { HeadGatherer } from '../head-gatherer.js';
-import type { ReadMessage, Reading } from './reading.test.support.js';
+import type { Reading, ReadMessage } from './reading.test.support.js';
 
 /** Bounds that are out of the way of everything but tests about bounds. */
 export const wideLimits: HeadLimits = { size: 1_048_576, count: 1000 };
