@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { ErrorCode, Secret } from '@sallyport/sdk';
 
 /** The doors a request can come through. A door translates its protocol into an `Exchange` and back, and decides nothing. */

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
 import type { Door, Refusal } from '../pipeline/passage.js';

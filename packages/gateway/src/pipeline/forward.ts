@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import type { DialTarget } from '../upstream/dial.js';
 import type { Opening, OriginPool } from '../upstream/origin-pool.js';

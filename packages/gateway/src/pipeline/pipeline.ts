@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http';
+import { performance } from 'node:perf_hooks';
 import type { Material } from '@sallyport/credentials';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import { admit } from './admit.js';

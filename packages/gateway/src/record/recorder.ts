@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import type { Exchange } from '../exchange.js';
 import type { EventLog } from './event-log.js';
 import type { Metrics } from './metrics.js';

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 const TICK = 100;
 
 /** Something that may run out of time. `deadline` is on the clock of `performance.now()`, milliseconds; `Infinity` when nothing is awaited. */

@@ -290,8 +290,6 @@ export class UpstreamConnection implements Deadlined {
     this.#excess = excess;
     this.deadline = Number.POSITIVE_INFINITY;
     this.head.release();
-    // A TLS socket may still bring the end of a body after it was paused. Left paused it would never read again.
-    this.#socket?.resume();
     // TLS hands out what it has decrypted even after it was told to stop: the end can come while reading is stopped, and nobody would start it again.
     if (this.#stopped) this.resume();
     sink?.onResponseEnd();
@@ -310,6 +308,11 @@ export class UpstreamConnection implements Deadlined {
   }
 
   readonly #onEnd = (): void => {
+    if (this.#state === State.body && this.bodyKind === BodyKind.untilClose && this.#socket?.remoteAddress === undefined) {
+      // A reset that comes close behind the last bytes is reported as an end (libuv, on POLLHUP). A socket that was reset has no peer any more.
+      this.#fail(new SallyportError('upstream_reset', { detail: 'the connection was closed in the middle of the response' }));
+      return;
+    }
     if (this.#state === State.body && this.body.endsAtClose()) {
       this.#end(false);
       this.#socket?.destroy();

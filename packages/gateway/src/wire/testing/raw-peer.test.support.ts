@@ -27,7 +27,9 @@ export class RawPeer {
       this.#wake();
     });
     socket.on('end', () => {
-      this.ended ??= 'end';
+      // A reset that comes close behind the last bytes is reported as an end; a socket that was reset has no peer any more.
+      // Nor has one that is closed on both sides.
+      this.ended ??= socket.remoteAddress === undefined && !socket.writableEnded ? 'reset' : 'end';
       this.#wake();
     });
     socket.on('error', () => {
