@@ -157,7 +157,7 @@ describe('no body', () => {
 describe('chunked bodies', () => {
   test('pass on unchanged, whatever the splits, and leave the rest alone', () => {
     const chunk = fc.string({ unit: 'binary-ascii', minLength: 1, maxLength: 30 });
-    const trailer = fc.constantFrom('X-Sum: 1', 'Server-Timing: a;dur=1', 'X:', 'grpc-status: 0', 'X-\xe9'.slice(0, 2) + 'y: \xe9');
+    const trailer = fc.constantFrom('X-Sum: 1', 'Server-Timing: a;dur=1', 'X:', 'grpc-status: 0', 'X-y: \xe9');
     fc.assert(
       fc.property(
         fc.array(chunk, { maxLength: 6 }),

@@ -432,7 +432,8 @@ export class Head {
         return this.#noteContentLength(start, end);
       case Field.transferEncoding:
         if (this.chunked) return this.#refuse(Scan.ambiguous, 'more than one Transfer-Encoding field');
-        if (!this.#valueIs(CHUNKED, start, end)) return this.#refuse(Scan.ambiguous, 'a Transfer-Encoding other than chunked');
+        if (!this.#valueIs(CHUNKED, start, end) || this.#tabBehind(end))
+          return this.#refuse(Scan.ambiguous, 'a Transfer-Encoding other than chunked');
         if (this.minorVersion === 0) return this.#refuse(Scan.ambiguous, 'Transfer-Encoding in an HTTP/1.0 message');
         if (this.contentLength >= 0) return this.#refuse(Scan.ambiguous, 'both Content-Length and Transfer-Encoding');
         this.chunked = true;
@@ -453,8 +454,7 @@ export class Head {
     if (this.contentLength >= 0) return this.#refuse(Scan.ambiguous, 'more than one Content-Length field');
     if (this.chunked) return this.#refuse(Scan.ambiguous, 'both Content-Length and Transfer-Encoding');
     if (start === end || end - start > LONGEST_LENGTH) return this.#refuse(Scan.ambiguous, 'Content-Length is empty or has more than 15 digits');
-    // Readers differ about a tab behind the number; a space is what RFC 9110 §5.5 has them all take away.
-    for (let p = end; this.bytes[p] !== CR; p++) if (this.bytes[p] === TAB) return this.#refuse(Scan.ambiguous, 'a tab behind Content-Length');
+    if (this.#tabBehind(end)) return this.#refuse(Scan.ambiguous, 'a tab behind Content-Length');
     let length = 0;
     for (let p = start; p < end; p++) {
       const digit = this.bytes[p] - 0x30;
@@ -463,6 +463,12 @@ export class Head {
     }
     this.contentLength = length;
     return Scan.complete;
+  }
+
+  /** Readers differ about a tab behind a value that frames; a space they all take away (RFC 9110 §5.5). */
+  #tabBehind(p: number): boolean {
+    while (this.bytes[p] === SPACE) p++;
+    return this.bytes[p] === TAB;
   }
 
   #noteConnection(start: number, end: number): void {

@@ -8,8 +8,8 @@ import { readRequests, readResponse } from './testing/wire-reading.test.support.
 
 // Node's own parser as oracle: what both take must mean the same, what its strict mode refuses has to be refused here.
 // SALLYPORT_FUZZ_CASES=200000 tries more mutants, SALLYPORT_FUZZ_SEED=7 others; a failure prints the message that both were given.
-const cases = Number(process.env['SALLYPORT_FUZZ_CASES'] ?? 4000);
-const seed = Number(process.env['SALLYPORT_FUZZ_SEED'] ?? 20);
+const cases = Number(process.env.SALLYPORT_FUZZ_CASES ?? 4000);
+const seed = Number(process.env.SALLYPORT_FUZZ_SEED ?? 20);
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -21,7 +21,7 @@ function leftToOthers(node: Reading, ours: Reading): boolean {
   return node.reason === 'HPE_INVALID_URL' && (!target.startsWith('/') || target.includes('#'));
 }
 
-/** What is wrong when the two readings of the same bytes are put side by side; null when nothing is. `later` is ours with an empty line at the end. */
+/** What is wrong when the two readings of the same bytes are put side by side; null when nothing is. `later`: ours with an empty line at the end. */
 function difference(node: Reading, ours: Reading, later: Reading): string | null {
   const both = Math.min(node.messages.length, ours.messages.length);
   for (let i = 0; i < both; i++) {

@@ -41,7 +41,12 @@ describe('bodies of requests', () => {
     const [served] = port.requests as [Served];
     expect(port.latest.socket.bytesRead).toBeLessThan(200_000);
     expect(served.size).toBe(0);
+    served.flowing = false;
     served.connection.attach(served);
+    expect(served.size).toBeGreaterThan(0);
+    expect(port.latest.socket.isPaused()).toBe(true);
+    served.flowing = true;
+    served.connection.resumeBody();
     await port.when(() => served.ended);
     expect(served.body === body).toBe(true);
   });

@@ -341,7 +341,6 @@ export class ServerConnection implements Deadlined {
       this.#pumpRest();
       return;
     }
-    if (this.#state !== State.exchange) return;
     this.#awaitClient();
     this.#sink?.onClientDrain();
   };

@@ -1,3 +1,4 @@
+import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ServerTimeouts } from './server-connection.js';
 import type { RawPeer } from './testing/raw-peer.test.support.js';
@@ -10,10 +11,12 @@ let port: ServerPort;
 
 // Time is in the hands of the test; sockets are real.
 beforeEach(() => {
-  vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] });
+  vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+  vi.spyOn(performance, 'now').mockImplementation(() => Date.now());
 });
 afterEach(async () => {
   await port.close();
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -151,6 +154,11 @@ test('a client that takes the end of its answer slowly is not held to the time o
   }
   await closing.untilEnd();
   expect(closing.ended).toBe('end');
+  // From here on it has the moment of every connection that closes.
+  await settled();
+  expect(port.closed).toBe(0);
+  vi.advanceTimersByTime(3000);
+  await port.when(() => port.closed === 1);
   kept.socket.pause();
   await kept.send(get('/again'));
   await port.when(() => port.requests.length === 3);
@@ -203,6 +211,19 @@ test('a client that was answered and neither sends nor closes is closed after a 
   expect(port.closed).toBe(0);
   vi.advanceTimersByTime(3000);
   await port.when(() => port.closed === 1);
+});
+
+test('a client that closed its half is closed with its last answer, and no time has to pass', async () => {
+  const peer = await listen(attachOnly);
+  await peer.send(get('/1') + get('/2'));
+  peer.end();
+  while (!port.latest.socket.readableEnded) await settled();
+  for (const index of [0, 1]) {
+    expect(port.requests).toHaveLength(index + 1);
+    port.requests[index]?.answer();
+  }
+  await port.when(() => port.closed === 1);
+  expect((await peer.untilEnd()).match(/GET \/\d/g)).toEqual(['GET /1', 'GET /2']);
 });
 
 test('a timeout of 0 never runs out', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RawPeer } from './testing/raw-peer.test.support.js';
 import { settled } from './testing/server-port.test.support.js';
@@ -31,6 +32,7 @@ afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await port.close();
   await new Promise((resolve) => server.close(resolve));
+  vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
@@ -188,7 +190,8 @@ describe('the end', () => {
 
   test('a tunnel in which nothing moves is closed; one in which something does is not', async () => {
     const MINUTE = 60_000;
-    vi.useFakeTimers({ toFake: ['performance', 'setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    vi.spyOn(performance, 'now').mockImplementation(() => Date.now());
     const { client, upstream, ends, ended } = await open(5 * MINUTE);
     for (let i = 0; i < 3; i++) {
       vi.advanceTimersByTime(4 * MINUTE);

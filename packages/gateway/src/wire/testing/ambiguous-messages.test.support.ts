@@ -36,6 +36,7 @@ export const requests: ReadonlyArray<readonly [string, string]> = [
   ['TE identity and length', post('Transfer-Encoding: identity\r\nContent-Length: 5\r\n', 'hello')],
   ['TE xchunked and length', post('Transfer-Encoding: xchunked\r\nContent-Length: 5\r\n', 'hello')],
   ['TE with a tab', post('Transfer-Encoding:\tchunked\r\n', '0\r\n\r\n')],
+  ['TE with a tab behind', post('Transfer-Encoding: chunked\t\r\n', '0\r\n\r\n')],
   ['TE with a vertical tab', post('Transfer-Encoding: \x0bchunked\r\nContent-Length: 5\r\n', 'hello')],
   ['TE with a space before the colon', post('Transfer-Encoding : chunked\r\nContent-Length: 5\r\n', 'hello')],
   ['TE folded', post('Transfer-Encoding:\r\n chunked\r\nContent-Length: 5\r\n', 'hello')],

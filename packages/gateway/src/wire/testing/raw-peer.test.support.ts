@@ -68,7 +68,7 @@ export class RawPeer {
     return all;
   }
 
-  /** Sends bytes (text is Latin-1); with `splits` in pieces that end at these offsets, each in a segment and a turn of its own. Resolves when they left. */
+  /** Sends bytes (text is Latin-1); with `splits` in pieces that end there, each in a segment and a turn of its own. Resolves when they left. */
   async send(data: string | Uint8Array, splits: readonly number[] = []): Promise<void> {
     const bytes = typeof data === 'string' ? Buffer.from(data, 'latin1') : data;
     let from = 0;

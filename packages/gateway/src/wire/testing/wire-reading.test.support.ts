@@ -4,7 +4,7 @@ import { HeadGatherer } from '../head-gatherer.js';
 import type { Reading, ReadMessage } from './reading.test.support.js';
 
 /** Bounds that are out of the way of everything but tests about bounds. */
-export const wideLimits: HeadLimits = { size: 1_048_576, count: 1000 };
+const wideLimits: HeadLimits = { size: 1_048_576, count: 1000 };
 
 /** What the wire reads when it is the server, fed in pieces that end at `splits`, each overwritten once it has been read. */
 export function readRequests(input: Buffer, splits: readonly number[] = [], limits = wideLimits): Reading {
