@@ -11,6 +11,7 @@ export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
     pool: 'forks',
+    setupFiles: [fileURLToPath(new URL('test/property-seed.ts', import.meta.url))],
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -37,6 +37,7 @@ describe('an absolute URL', () => {
     'http://a.example\\@b.example/',
     'http://a.example:0/',
     'http://a.example:65536/',
+    'http://a.example:443:/',
     'http://a.example:+80/',
     'http://a.example: 80/',
     'http://a.example/ x',

@@ -15,6 +15,7 @@ export interface TargetUrl {
 }
 
 const ABSOLUTE = /^(https?):\/\/([^/?#\\]*)([^?#]*)(\?[^#]*)?(#.*)?$/i;
+const BARE_COLON = /^(?:\[[^\]]*\]|[^:]*):$/;
 const ALLOWED = /^[\x21-\x7e]*$/;
 
 /** Ports of the two schemes. */
@@ -37,8 +38,8 @@ export function parseTargetUrl(text: string, dropUserinfo = false): TargetUrl {
   if (at >= 0 && !dropUserinfo) throw invalid('it carries a user name or password; send credentials in their own header, or bind one here');
   const authority = at < 0 ? written : written.slice(at + 1);
   if (authority === '') throw invalid('it names no host');
-  // A bare colon after the host means the default port (RFC 3986 §3.2.3).
-  const { host, port } = parseAuthority(authority.endsWith(':') && !authority.endsWith('::') ? authority.slice(0, -1) : authority);
+  // A bare colon after the host means the default port (RFC 3986 §3.2.3); behind a port it is rubbish.
+  const { host, port } = parseAuthority(BARE_COLON.test(authority) ? authority.slice(0, -1) : authority);
   return { scheme, authority, host, port: port ?? defaultPorts[scheme], path: path === '' ? '/' : path, query };
 }
 

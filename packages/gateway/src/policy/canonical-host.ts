@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 import { SallyportError } from '@sallyport/sdk';
 import { formatIp, parseIp } from './ip-address.js';
 
@@ -100,6 +100,10 @@ function readName(text: string): CanonicalHost {
   for (const label of labels) {
     if (label === '') throw invalid(`The host ${shown(text)} has an empty label.`);
     if (label.length > 63) throw invalid(`The host has a label of ${label.length} characters; a label has at most 63.`);
+    // Newer versions of Node let labels through that only look like Punycode (RFC 5891 §4.2.3.1): they decode to themselves.
+    if (label.startsWith('xn--') && domainToUnicode(label).startsWith('xn--')) {
+      throw invalid(`The host ${shown(text)} is not a valid international domain name.`);
+    }
   }
   if (!/^(?:[0-9]+|0x[0-9a-f]*)$/.test(labels.at(-1) ?? '')) return { kind: 'name', text: name };
   const ipv4 = readLegacyIpv4(labels);

@@ -23,7 +23,8 @@ describe('bodies of requests', () => {
     const [served] = port.requests as [Served];
     expect(served.size).toBeLessThanOrEqual(65_536);
     expect(port.latest.socket.isPaused()).toBe(true);
-    expect(port.latest.socket.readableLength).toBeLessThanOrEqual(65_536);
+    // Node reads on until its high-water mark is reached, which differs between versions; one read may go beyond.
+    expect(port.latest.socket.readableLength).toBeLessThanOrEqual(port.latest.socket.readableHighWaterMark + 65_536);
     expect(peer.socket.writableLength).toBe(big.length);
     served.flowing = true;
     served.connection.resumeBody();
