@@ -394,11 +394,9 @@ export class Head {
       this.lineEnd[index] = p;
       this.id[index] = id;
       this.count = index + 1;
-      if (id !== 0) {
-        if (id <= LAST_FRAMING_FIELD) {
-          const result = this.#noteFraming(id, valueStart, valueEnd);
-          if (result !== Scan.complete) return result;
-        }
+      if (id !== 0 && id <= LAST_FRAMING_FIELD) {
+        const result = this.#noteFraming(id, valueStart, valueEnd);
+        if (result !== Scan.complete) return result;
       }
       nameStart = p;
       hash = 0;
