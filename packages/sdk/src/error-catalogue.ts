@@ -176,6 +176,39 @@ export const errorCatalogue = {
     'Make the client trust the Sallyport authority: `sallyport ca path` says where it is.',
   ),
 
+  // Plugins.
+  plugin_load_failed: entry(
+    0,
+    'The plugin cannot be used',
+    'The detail names the file and what is wrong with it; docs/plugins.md shows a whole plugin.',
+  ),
+  plugin_failed: entry(500, 'The plugin failed', 'The gateway log has the error of the plugin under the request id.'),
+  plugin_timeout: entry(504, 'The plugin did not answer in time', 'Raise `plugin.timeout` if the plugin is known to be slow.'),
+  plugin_result_invalid: entry(500, 'The plugin answered something that is not valid', 'Run the compliance kit of the SDK over the plugin.'),
+  body_too_large: entry(
+    413,
+    'The body is larger than what a plugin may hold',
+    'Raise `limits.plugin_body`, or let the plugin work without the body.',
+  ),
+
+  // Routes, mappings and forward targets.
+  context_data_missing: entry(400, 'A field of the context data is missing', 'Send the field, or configure a mapping that provides it.'),
+  context_data_field_invalid: entry(400, 'A field of the context data is not a text', 'Send the field as a text that is not empty.'),
+  route_not_found: entry(500, 'No route matched', 'Add a route for this call, or a default.'),
+  mapping_not_found: entry(500, 'No mapping rule matched', 'Add a rule for this call; a rule without fields matches everything.'),
+  forward_unexpected: entry(500, 'The matched route is a forward', 'Ask `routeRequest` before `getCredentials`.'),
+  provider_missing: entry(500, 'The matched route has no provider', 'Give the route a provider.'),
+  forward_target_unknown: entry(500, 'The route names a forward target that is not configured', 'Add it under `gateway.forward_targets`.'),
+  forward_target_unavailable: entry(502, 'The forward target cannot be reached', 'Check that the target is up; the gateway log has the reason.'),
+
+  // Grants and token stores.
+
+  // Certificates, renewal and mutual TLS.
+
+  // Onboarding.
+
+  // Fleet.
+
   // Starting and configuring.
   config_not_found: entry(0, 'The configuration file cannot be read', 'Check the path and the permissions of the file.'),
   config_invalid: entry(0, 'The configuration is not valid', 'Correct the places that are listed; `sallyport config schema` prints what is allowed.'),
