@@ -202,6 +202,8 @@ export const errorCatalogue = {
   forward_target_unavailable: entry(502, 'The forward target cannot be reached', 'Check that the target is up; the gateway log has the reason.'),
 
   // Grants and token stores.
+  token_not_found: entry(502, 'No refresh token is stored under this key', 'Run `sallyport onboard` once to obtain and store it.'),
+  token_store_failed: entry(502, 'The store of the refresh token failed', 'Check that the store can be reached, read and written; the detail names it.'),
 
   // Certificates, renewal and mutual TLS.
 
