@@ -4,6 +4,7 @@ import type { DialTarget } from '../upstream/dial.js';
 import type { Opening, OriginPool } from '../upstream/origin-pool.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { type Deadlined, deadlines } from '../wire/deadlines.js';
+import { ownBytes } from '../wire/direct-reads.js';
 import { Field, type FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import { cutByPrefix, keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
@@ -44,6 +45,8 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #passer: ReadPasser | null = null;
   #upstream: UpstreamConnection | null = null;
   #cancelDial: (() => void) | null = null;
+  /** The request head as it goes out; kept because it may have to go out a second time. */
+  #requestText: string | null = null;
   /** The request head while it waits for the first bytes of the body that came with it, to leave in one write. */
   #heldHead: string | null = null;
   #sentTick = 0;
@@ -77,7 +80,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   onRequestBody(bytes: Buffer, start: number, end: number): boolean {
     const upstream = this.#upstream as UpstreamConnection;
     this.#passage.exchange.requestBytes += end - start;
-    const part = bytes.subarray(start, end);
+    const part = ownBytes(bytes, start, end);
     if (this.#heldHead === null) return upstream.write(part);
     const held = this.#heldHead;
     this.#heldHead = null;
@@ -228,9 +231,11 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     upstream.begin(this, exchange.method);
     upstream.contentOnly = client.head.minorVersion === 0;
     this.#sentTick = performance.now();
-    const text = this.#requestHead();
-    if (client.body.done) upstream.write(text);
-    else this.#heldHead = text;
+    this.#requestText ??= this.#requestHead();
+    // What the request said is in the text now: its bytes may go.
+    client.head.release();
+    if (client.body.done) upstream.write(this.#requestText);
+    else this.#heldHead = this.#requestText;
     client.attach(this);
     if (!client.bodyAtHand) this.#flushHead();
   }

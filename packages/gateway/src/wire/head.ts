@@ -156,6 +156,13 @@ export class Head {
     }
   }
 
+  /** Moves a complete head into memory of its own: what it lies in is about to be used for something else. */
+  settle(): void {
+    const { bytes, start, end } = this;
+    this.rebase(Buffer.from(bytes.subarray(start, end)), 0);
+    this.end = end - start;
+  }
+
   /** Lets go of the bytes, so that an idle connection holds no read buffer. */
   release(): void {
     this.bytes = NOTHING;

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type TestAuthority, testAuthority } from '../testing/test-authority.test.support.js';
+import { allowDirectReads } from './direct-reads.js';
 import type { RawPeer } from './testing/raw-peer.test.support.js';
 import { Relay } from './testing/relay.test.support.js';
 import { get, ServerPort, settled } from './testing/server-port.test.support.js';
@@ -15,6 +16,7 @@ beforeAll(async () => {
   authority = await testAuthority();
 });
 afterEach(async () => {
+  allowDirectReads(true);
   await front.close();
   await back.close();
 });
@@ -28,7 +30,8 @@ interface Scene {
   over(count: number): Promise<void>;
 }
 
-async function scene({ tlsClient = false, tlsUpstream = false, contentOnly = false } = {}): Promise<Scene> {
+async function scene({ tlsClient = false, tlsUpstream = false, contentOnly = false, direct = true } = {}): Promise<Scene> {
+  allowDirectReads(direct);
   const tls = { server: authority.serverFor('localhost'), client: { ca: authority.authority.certificatePem, servername: 'localhost' } };
   back = await UpstreamPort.open(tlsUpstream ? tls : null);
   const upstream = await back.connect();
@@ -67,11 +70,13 @@ function readSlowly({ socket }: RawPeer): void {
 }
 
 describe.each([
-  { tlsClient: false, tlsUpstream: false },
-  { tlsClient: false, tlsUpstream: true },
-  { tlsClient: true, tlsUpstream: false },
-  { tlsClient: true, tlsUpstream: true },
-])('with TLS $tlsClient to the client and $tlsUpstream to the upstream', (transports) => {
+  { tlsClient: false, tlsUpstream: false, direct: true },
+  { tlsClient: false, tlsUpstream: true, direct: true },
+  { tlsClient: true, tlsUpstream: false, direct: true },
+  { tlsClient: true, tlsUpstream: true, direct: true },
+  { tlsClient: false, tlsUpstream: false, direct: false },
+  { tlsClient: true, tlsUpstream: true, direct: false },
+])('with TLS $tlsClient to the client and $tlsUpstream to the upstream, direct reads $direct', (transports) => {
   test('a large answer reaches a slow client whole, and little of it waits in between', async () => {
     const { client, upstream, relays, over } = await scene(transports);
     const body = bodyOf(24_000_000);

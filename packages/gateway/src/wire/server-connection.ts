@@ -2,8 +2,10 @@ import type { Socket } from 'node:net';
 import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import { BodyKind, BodyReader, requestBodyKind } from './body-reader.js';
 import { type Deadlined, deadlineIn, deadlines } from './deadlines.js';
+import { ownBytes, readDirectly, readIndirectly } from './direct-reads.js';
 import { Head, type HeadLimits, Scan, type ScanResult } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
+import { bytesDealtWith } from './read-buffers.js';
 
 /** Milliseconds; 0 means no limit. */
 export interface ServerTimeouts {
@@ -26,7 +28,7 @@ export interface RequestHandler {
 
 /** Takes the body of the request that is open, and learns what happens to its client. */
 export interface RequestSink {
-  /** Bytes of the body, as they came. False: no more until `resumeBody`. */
+  /** Bytes of the body, as they came; whoever keeps them longer takes `ownBytes`. False: no more until `resumeBody`. */
   onRequestBody(bytes: Buffer, start: number, end: number): boolean;
   onRequestEnd(): void;
   /** The body cannot be read to its end: malformed, or silent for too long. */
@@ -90,6 +92,7 @@ export class ServerConnection implements Deadlined {
     this.#gatherer = new HeadGatherer(this.head);
     this.deadline = deadlineIn(timeouts.head);
     deadlines.watch(this);
+    readDirectly(socket, this.#onDirectRead);
     socket.on('data', this.#onData);
     socket.on('end', this.#onEnd);
     socket.on('drain', this.#onDrain);
@@ -186,7 +189,7 @@ export class ServerConnection implements Deadlined {
 
   /** Hands the socket over, with the bytes that were read beyond the request head. After that this object takes no part any more. */
   detach(): Buffer | null {
-    const rest = this.#rest;
+    const rest = this.#rest === null ? null : ownBytes(this.#rest, 0, this.#rest.length);
     this.#leave(State.detached);
     this.socket.pause();
     this.#handler.onClosed(this);
@@ -211,62 +214,72 @@ export class ServerConnection implements Deadlined {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = (chunk: Buffer): void => this.#take(chunk, chunk.length);
+
+  readonly #onDirectRead = (bytes: Buffer, length: number): void => {
+    this.#take(bytes, length);
+    // The next read, of whatever connection, goes into the same memory.
+    if (this.head.bytes === bytes) this.head.settle();
+    bytesDealtWith(bytes, length);
+  };
+
+  #take(bytes: Buffer, length: number): void {
     if (this.#state === State.lingering) {
-      this.#lingered += chunk.length;
+      this.#lingered += length;
       if (this.#lingered > LINGER_BYTES) this.socket.destroy();
       return;
     }
     if (this.#rest !== null) {
       // Rare: more bytes while an earlier read waits. `#hold` pauses the socket once that is too much.
-      this.#hold(Buffer.concat([this.#rest, chunk]), 0);
+      const all = Buffer.concat([this.#rest, bytes.subarray(0, length)]);
+      this.#hold(all, 0, all.length);
       return;
     }
-    this.#pump(chunk, 0);
-  };
+    this.#pump(bytes, 0, length);
+  }
 
   #pumpRest(): void {
     const rest = this.#rest;
     this.#rest = null;
-    if (rest !== null) this.#pump(rest, 0);
+    if (rest !== null) this.#pump(rest, 0, rest.length);
     if (this.#rest === null && !this.#bodyBlocked && (this.#state === State.head || this.#state === State.exchange)) {
       if (this.socket.isPaused()) this.socket.resume();
       if (this.#inputEnded) this.#onInputEnd();
     }
   }
 
-  /** Reads as many requests and body bytes as `chunk[start…]` holds and the other side takes. */
-  #pump(chunk: Buffer, start: number): void {
+  /** Reads as many requests and body bytes as `chunk[start, end)` holds and the other side takes. */
+  #pump(chunk: Buffer, start: number, end: number): void {
     this.#pumping = true;
     let p = start;
-    while (p < chunk.length) {
+    while (p < end) {
       if (this.#state === State.head) {
         if (this.#awaitsClientDrain) {
-          this.#hold(chunk, p);
+          this.#hold(chunk, p, end);
           break;
         }
-        p = this.#readHead(chunk, p);
+        p = this.#readHead(chunk, p, end);
       } else if (this.#state === State.exchange) {
         if (this.body.done || this.#sink === null || this.#bodyBlocked) {
-          this.#hold(chunk, p);
+          this.#hold(chunk, p, end);
           break;
         }
-        p = this.#readBody(chunk, p);
+        p = this.#readBody(chunk, p, end);
       } else break;
     }
     this.#pumping = false;
   }
 
-  #readHead(chunk: Buffer, start: number): number {
+  #readHead(chunk: Buffer, start: number, end: number): number {
     const fresh = !this.#gatherer.partial;
-    const result = this.#gatherer.feed(chunk, start, chunk.length, scanRequest);
+    const result = this.#gatherer.feed(chunk, start, end, scanRequest);
     if (result === Scan.incomplete) {
       if (fresh) this.deadline = deadlineIn(this.#timeouts.head);
-      return chunk.length;
+      return end;
     }
     if (result !== Scan.complete) {
       this.#refuse(new SallyportError(scanErrors[result], { detail: this.head.fault }));
-      return chunk.length;
+      return end;
     }
     const { head } = this;
     this.#state = State.exchange;
@@ -278,21 +291,21 @@ export class ServerConnection implements Deadlined {
     this.#awaitClient();
     const next = this.#gatherer.consumed;
     // A handler that takes the socket over finds here what was read too far.
-    this.#rest = next < chunk.length ? chunk.subarray(next) : null;
+    this.#rest = next < end ? chunk.subarray(next, end) : null;
     this.#handler.onRequest(this);
     if ((this.#state as State) !== State.detached) this.#rest = null;
     return next;
   }
 
-  #readBody(chunk: Buffer, start: number): number {
+  #readBody(chunk: Buffer, start: number, end: number): number {
     const { body } = this;
     const sink = this.#sink as RequestSink;
-    const pass = body.read(chunk, start, chunk.length);
+    const pass = body.read(chunk, start, end);
     if (pass < 0) {
       const code = body.trailerFault ? 'request_trailers_refused' : 'request_malformed';
       this.persistent = false;
       sink.onRequestFault(new SallyportError(code, { detail: body.fault }));
-      return chunk.length;
+      return end;
     }
     const next = body.consumed;
     const flowing = pass === start || sink.onRequestBody(chunk, start, pass);
@@ -311,10 +324,10 @@ export class ServerConnection implements Deadlined {
     this.deadline = awaited ? deadlineIn(this.#timeouts.idle) : Number.POSITIVE_INFINITY;
   }
 
-  /** Keeps bytes that nobody takes yet, and stops reading when they are body or too many. */
-  #hold(chunk: Buffer, start: number): void {
-    this.#rest = start === 0 ? chunk : chunk.subarray(start);
-    if (!this.body.done || this.#rest.length > PIPELINED_BYTES) this.socket.pause();
+  /** Keeps bytes that nobody takes yet, and stops reading when they are too many: whoever is not read from cannot be seen to go. */
+  #hold(chunk: Buffer, start: number, end: number): void {
+    this.#rest = ownBytes(chunk, start, end);
+    if (this.#rest.length > PIPELINED_BYTES) this.socket.pause();
   }
 
   readonly #onEnd = (): void => {
@@ -372,6 +385,7 @@ export class ServerConnection implements Deadlined {
     this.body.begin(BodyKind.none, 0);
     this.deadline = Number.POSITIVE_INFINITY;
     this.#handler.onRefusedHead(this, error);
+    this.head.release();
   }
 
   /**
@@ -399,6 +413,7 @@ export class ServerConnection implements Deadlined {
     this.socket.off('end', this.#onEnd);
     this.socket.off('drain', this.#onDrain);
     if (state !== State.detached) return;
+    readIndirectly(this.socket);
     this.socket.off('close', this.#onClose);
     this.socket.off('error', ignore);
   }

@@ -1,4 +1,5 @@
 import type { ErrorCode, SallyportError } from '@sallyport/sdk';
+import { ownBytes } from '../direct-reads.js';
 import { hopByHopFields } from '../field-names.js';
 import { trailerSection } from '../head-writer.js';
 import { ReadPasser } from '../read-buffers.js';
@@ -30,7 +31,7 @@ export class Relay implements RequestSink, ResponseSink {
   }
 
   onRequestBody(bytes: Buffer, start: number, end: number): boolean {
-    return this.#upstream.write(bytes.subarray(start, end));
+    return this.#upstream.write(ownBytes(bytes, start, end));
   }
 
   onRequestEnd(): void {
