@@ -102,8 +102,8 @@ describe('an accepted socket', () => {
 test('bytes are copied only when they lie where the next read goes', async () => {
   const own = Buffer.from('mine');
   expect(ownBytes(own, 1, 3).buffer).toBe(own.buffer);
-  let kept = own;
-  let there = own;
+  let kept: Buffer = own;
+  let there: Buffer = own;
   readDirectly(accepted, (bytes, length) => {
     kept = ownBytes(bytes, 0, length);
     there = bytes;
