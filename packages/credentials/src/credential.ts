@@ -71,6 +71,11 @@ export class Credential {
     this.#unwatch = this.#source.watch?.(() => this.#changed()) ?? (() => {});
   }
 
+  /** Whether the source could hand out something else than before: otherwise there is no sense in `invalidate`. */
+  get renewable(): boolean {
+    return this.#source.constant !== true;
+  }
+
   /** Changes whenever the material changes or is forgotten, and only grows: what was rendered under the same number is still good. */
   get generation(): number {
     return this.#generation;

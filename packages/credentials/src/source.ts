@@ -9,6 +9,8 @@ export interface Source {
   readonly type: string;
   /** Where it comes from, for people: `env GITHUB_TOKEN`, `file /run/secrets/x`, `process aws-vault`. Never the value. */
   readonly description: string;
+  /** True when it hands out the same for as long as the process lives: nothing is gained by asking it again. */
+  readonly constant?: true;
   /**
    * Fresh material. An abort rejects with the reason of the signal and stops whatever was started; every other failure rejects with
    * `credential_unavailable`, whose texts hold no secret material.

@@ -1,6 +1,8 @@
 import { Credential, envSource, fileSource, processSource, type Source, staticSource } from '@sallyport/credentials';
 import type { SallyportError } from '@sallyport/sdk';
 import { LRUCache } from 'lru-cache';
+import { compileForwardTargets } from './compile-forward-targets.js';
+import { compilePlugin, type PluginMeans } from './compile-plugin.js';
 import type { BindingConfig, GatewayConfig, SourceConfig } from './config/schema.js';
 import type { Caller } from './exchange.js';
 import { Binding, BindingTable } from './pipeline/bindings.js';
@@ -12,12 +14,13 @@ import type { Placement } from './placements/placement.js';
 import { queryPlacement } from './placements/query.js';
 import { parseHostPattern } from './policy/host-pattern.js';
 import { compilePolicy } from './policy/policy.js';
+import { compileCertificatePattern } from './tls/mutual/certificate-pattern.js';
 import { upstreamTrust } from './tls/trust.js';
 import type { DialSettings } from './upstream/dial.js';
 import { OriginPool } from './upstream/origin-pool.js';
 
 /** What outlives a configuration: a reload compiles a new runtime around the same of these. */
-export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'throttle' | 'tunnels'> {
+export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'throttle' | 'tunnels'>, PluginMeans {
   /** Callers that are registered at run time. */
   readonly runs: CallerRegistry;
   readonly onCredentialFailure: (error: SallyportError) => void;
@@ -25,7 +28,7 @@ export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'thr
 
 const TUNNEL_SESSIONS = 1;
 
-/** Compiles a valid configuration: rules and bindings into tables, tokens into digests, sources into credentials. Errors: `config_invalid`. */
+/** Compiles a valid configuration: rules and bindings into tables, tokens into digests, sources into credentials. Errors: `config_invalid`, `plugin_load_failed`. */
 export async function compile(config: GatewayConfig, lasting: Lasting): Promise<Runtime> {
   const { timeouts, limits } = config;
   const { secureContext } = await upstreamTrust({ ca: config.upstream.ca, minVersion: config.upstream.min_tls });
@@ -38,6 +41,9 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
     tlsTimeout: timeouts.tls_handshake,
     timeouts: { responseHead: timeouts.response_head, idle: timeouts.idle },
   };
+  const poolLimits = { perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive };
+  const forwardTargets = await compileForwardTargets(config, poolLimits, dialSettings);
+  const plugin = await compilePlugin(config, lasting);
   const credentials = compileCredentials(config, lasting);
   return new Runtime({
     policy: compilePolicy(config.policy),
@@ -45,10 +51,9 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
     callers: compileCallers(config, lasting.runs),
     throttle: lasting.throttle,
     credentials,
-    pool: new OriginPool(
-      { perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive },
-      dialSettings,
-    ),
+    plugin,
+    forwardTargets,
+    pool: new OriginPool(poolLimits, dialSettings),
     // Tunnels are dialed without TLS of ours, so there are no sessions to keep.
     dialSettings: { ...dialSettings, sessions: new LRUCache<string, Buffer>({ max: TUNNEL_SESSIONS }) },
     leaves: lasting.leaves,
@@ -60,7 +65,7 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
       tlsHandshake: timeouts.tls_handshake,
       total: timeouts.total ?? 0,
     },
-    limits: { head, tunnels: limits.tunnels, normalizedBody: limits.normalized_body },
+    limits: { head, tunnels: limits.tunnels, normalizedBody: limits.normalized_body, pluginBody: limits.plugin_body },
     tunnels: lasting.tunnels,
   });
 }
@@ -115,7 +120,9 @@ function compileCallers(config: GatewayConfig, runs: CallerRegistry): CallerRegi
   const callers = new CallerRegistry(runs);
   for (const [name, caller] of Object.entries(config.callers)) {
     const credentials = caller.credentials === 'all' ? 'all' : new Set(caller.credentials);
-    if ('token' in caller) callers.add({ name, kind: 'token', credentials } satisfies Caller, digestToken(caller.token.reveal()));
+    const certificate = 'certificate' in caller && caller.certificate !== undefined ? compileCertificatePattern(caller.certificate) : null;
+    if ('token' in caller) callers.add({ name, kind: 'token', credentials } satisfies Caller, digestToken(caller.token.reveal()), certificate);
+    else if (certificate !== null) callers.addCertificate({ name, kind: 'certificate', credentials }, certificate);
     else callers.loopback = { name, kind: 'loopback', credentials };
   }
   return callers;

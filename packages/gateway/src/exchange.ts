@@ -17,7 +17,7 @@ export type PolicyVerdict = 'allowed' | 'denied' | 'observed' | 'passthrough';
 export interface Caller {
   /** The name in the configuration, or the id of a run. Not secret. */
   readonly name: string;
-  readonly kind: 'token' | 'loopback' | 'run';
+  readonly kind: 'token' | 'certificate' | 'loopback' | 'run';
   /** Names of the credentials this caller may use; `all` only where the configuration says so. */
   readonly credentials: ReadonlySet<string> | 'all';
 }
@@ -53,8 +53,10 @@ export class Exchange {
   rule: string | null = null;
 
   // select, resolve, inject
-  /** Name of the credential that was selected. */
+  /** Name of the credential that was selected, or of the plugin or forward target that gave one. */
   credential: string | null = null;
+  /** Name of the forward target that it went to instead of its target; null when it did not. */
+  forwardTarget: string | null = null;
   /** Lower-case names of the header fields that were injected: stripped from the response, redacted in records. */
   injectedHeaders: readonly string[] = NONE;
   /** What was placed into the request: kept out of the response and of the record. */

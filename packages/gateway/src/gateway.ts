@@ -1,5 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { SallyportError } from '@sallyport/sdk';
+import { type Plugin, SallyportError } from '@sallyport/sdk';
 import { compile, type Lasting } from './compile.js';
 import type { GatewayConfig } from './config/schema.js';
 import { forwardDoor, forwardListener, sidecarDoor, sidecarListener } from './doors/doors.js';
@@ -12,12 +11,16 @@ import type { Exchange } from './exchange.js';
 import { CallerRegistry } from './pipeline/callers.js';
 import type { Runtime } from './pipeline/runtime.js';
 import { FailureThrottle } from './pipeline/throttle.js';
+import type { PluginFactory } from './plugins/load-plugin.js';
 import { createEventLog, type EventLog } from './record/event-log.js';
 import type { Logger } from './record/logger.js';
 import { createMetrics, type Metrics } from './record/metrics.js';
+import { pluginFailureFields } from './record/plugin-failure.js';
 import { createRecorder } from './record/recorder.js';
 import { type Authority, openAuthority } from './tls/authority.js';
 import { LeafContexts } from './tls/leaf-contexts.js';
+import { type ForwardedConfig, readForwardedCertificates } from './tls/mutual/forwarded-files.js';
+import { readListenerTls, type TlsFiles } from './tls/mutual/listener-tls.js';
 import type { Tunnel } from './wire/tunnel.js';
 
 /** How a gateway is started, beyond its configuration. */
@@ -25,6 +28,8 @@ export interface GatewayOptions {
   readonly version: string;
   /** Hears of every finished exchange, after it was recorded. Must not change it, and must not throw. */
   readonly onExchange?: (exchange: Exchange) => void;
+  /** A plugin, or what makes one, in the place of the one that the configuration names. */
+  readonly plugin?: Plugin | PluginFactory;
 }
 
 /** Where the doors of a running gateway are; null for one that is not configured. */
@@ -40,6 +45,13 @@ interface Open<D extends ForwardDoor | SidecarDoor> {
   readonly options: ListenerOptions;
   readonly listener: Listener<D>;
   readonly port: number;
+}
+
+/** Where a door listens, and how its clients prove who they are. */
+interface ListenerConfig extends ForwardedConfig {
+  readonly host: string;
+  readonly port: number;
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** A listener, whichever door it is for. */
@@ -174,11 +186,13 @@ export class Gateway {
     let forward: Open<ForwardDoor> | null = null;
     let sidecar: Open<SidecarDoor> | null = null;
     try {
-      forward = await this.#place(this.#forward, config.listeners.forward, config, (options) =>
+      forward = await this.#place(this.#forward, config.listeners.forward, 'gateway.listeners.forward', config, (options) =>
         forwardListener(options, { runtime, door: forwardDoor(config) }),
       );
       if (door !== null)
-        sidecar = await this.#place(this.#sidecar, config.listeners.sidecar, config, (options) => sidecarListener(options, { runtime, door }));
+        sidecar = await this.#place(this.#sidecar, config.listeners.sidecar, 'gateway.listeners.sidecar', config, (options) =>
+          sidecarListener(options, { runtime, door }),
+        );
       await this.#placeOps(config);
     } catch (error) {
       await Promise.all([discard(forward, this.#forward), discard(sidecar, this.#sidecar)]);
@@ -206,15 +220,21 @@ export class Gateway {
   /** The open listener when its place did not change, otherwise a new one. */
   async #place<D extends ForwardDoor | SidecarDoor>(
     open: Open<D> | null,
-    wanted: { host: string; port: number; tls?: { cert: string; key: string } | undefined } | undefined,
+    wanted: ListenerConfig | undefined,
+    place: string,
     config: GatewayConfig,
     make: (options: ListenerOptions) => Listener<D>,
   ): Promise<Open<D> | null> {
     if (wanted === undefined) return null;
-    const tls = wanted.tls === undefined ? null : await readPair(wanted.tls);
-    const key = JSON.stringify([wanted.host, wanted.port, tls !== null]);
-    const options = { host: wanted.host, port: wanted.port, tls, maxConnections: config.limits.connections };
+    const { host, port } = wanted;
+    const tls = wanted.tls === undefined ? null : await readListenerTls(wanted.tls, `${place}.tls`);
+    const forwarded = await readForwardedCertificates(wanted, place);
+    const kind = tls === null ? 'plain' : tls.trust === null ? 'tls' : 'mutual';
+    const key = JSON.stringify([host, port, kind]);
+    const options = { host, port, tls, forwarded, maxConnections: config.limits.connections };
     if (open !== null && open.key === key) return { ...open, options };
+    // The port is still taken, and a connection that was made under the other terms could not be told from the rest.
+    if (open !== null && port !== 0 && open.options.host === host && open.options.port === port) throw restartNeeded(`${place}.tls`);
     const listener = make(options);
     return { key, options, listener, port: await listener.listen() };
   }
@@ -279,6 +299,8 @@ export async function startGateway(config: GatewayConfig, options: GatewayOption
       tunnels: new Set<Tunnel>(),
       runs: new CallerRegistry(),
       onCredentialFailure: (error) => log.logger.warn({ code: error.code, hint: error.hint }, error.message),
+      plugin: options.plugin ?? null,
+      onPluginFailure: (error, requestId) => log.logger.error(pluginFailureFields(error, requestId), error.message),
     };
     const runtime = await compile(config, lasting);
     const gateway = new Gateway({ config, runtime, lasting, authority, log, metrics, version: options.version });
@@ -306,10 +328,6 @@ function restartNeeded(key: string): SallyportError {
     detail: `${key} changed, which takes a restart`,
     hint: 'Restart the gateway, or take the change back.',
   });
-}
-
-async function readPair(tls: { cert: string; key: string }): Promise<{ cert: string; key: string }> {
-  return { cert: await readFile(tls.cert, 'utf8'), key: await readFile(tls.key, 'utf8') };
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -192,6 +192,7 @@ export const errorCatalogue = {
   ),
 
   // Routes, mappings and forward targets.
+  route_invalid: entry(0, 'A route or a mapping rule cannot be used', 'Correct what the detail names; docs/routing.md shows what a route may say.'),
   context_data_missing: entry(400, 'A field of the context data is missing', 'Send the field, or configure a mapping that provides it.'),
   context_data_field_invalid: entry(400, 'A field of the context data is not a text', 'Send the field as a text that is not empty.'),
   route_not_found: entry(500, 'No route matched', 'Add a route for this call, or a default.'),
@@ -203,13 +204,201 @@ export const errorCatalogue = {
 
   // Grants and token stores.
   token_not_found: entry(502, 'No refresh token is stored under this key', 'Run `sallyport onboard` once to obtain and store it.'),
-  token_store_failed: entry(502, 'The store of the refresh token failed', 'Check that the store can be reached, read and written; the detail names it.'),
+  token_store_failed: entry(
+    502,
+    'The store of the refresh token failed',
+    'Check that the store can be reached, read and written; the detail names it.',
+  ),
+  client_credentials_refused: entry(
+    502,
+    'The token endpoint does not accept the client',
+    'Check the client id, the client secret or key, and the way the client authenticates; the gateway log has the error of the endpoint.',
+  ),
+  token_endpoint_unavailable: entry(
+    502,
+    'The token endpoint cannot be used at the moment',
+    'Try again; check that it can be reached from this machine.',
+  ),
+  token_request_refused: entry(
+    502,
+    'The token endpoint refused the request',
+    'Check scopes, resource and grant type of the client; the gateway log has the error of the endpoint.',
+  ),
+  token_response_invalid: entry(502, 'The answer of the token endpoint cannot be used', 'Check that the URL is that of the token endpoint.'),
+  token_expired_on_arrival: entry(
+    502,
+    'The token would expire too soon to be used',
+    'Have the token endpoint issue tokens that live longer, or make the expiry margin smaller.',
+  ),
+  refresh_token_refused: entry(
+    502,
+    'The token endpoint refused the refresh token',
+    'It has expired, was revoked or belongs to another client: run `sallyport onboard` again.',
+  ),
+  refresh_outcome_unknown: entry(
+    502,
+    'The refresh token is refused after a refresh that was never answered',
+    'Run `sallyport onboard` again: the answer with the next refresh token was probably lost. The record still has the earlier tokens.',
+  ),
+  vendor_not_found: entry(
+    500,
+    'No credentials are configured for this vendor',
+    'Add the vendor to the credentials file, or correct the vendor id that the platform sends.',
+  ),
 
   // Certificates, renewal and mutual TLS.
+  tls_files_invalid: entry(
+    0,
+    'The TLS files of a listener cannot be used',
+    'Correct the file that the detail names; a running gateway goes on with the ones it has.',
+  ),
+  client_certificate_refused: entry(
+    0,
+    'The client certificate was refused in the TLS handshake',
+    'Give the client a certificate in force that an authority under `client_ca` has signed; docs/mutual-tls.md explains the reasons.',
+  ),
+  client_certificate_required: entry(
+    403,
+    'A client certificate is required',
+    'Present the certificate of the caller; behind a balancer, let the balancer pass it on as docs/mutual-tls.md says.',
+  ),
+  client_certificate_unknown: entry(
+    403,
+    'The client certificate belongs to no caller',
+    'Name its subject, one of its names or its fingerprint under `certificate` of a caller, or use `certificate: any`.',
+  ),
+  client_certificate_unacceptable: entry(
+    403,
+    'The client certificate is not acceptable, or not any more',
+    'Connect again with a certificate in force that an authority under `client_ca` has signed and not revoked.',
+  ),
+  client_certificate_malformed: entry(
+    400,
+    'The header with the client certificate cannot be read',
+    'Let the balancer write X-Forwarded-Client-Cert as Envoy does, or Client-Cert as RFC 9440 does, and replace what the client sent.',
+  ),
+  caller_ambiguous: entry(
+    403,
+    'The client certificate fits several callers equally well',
+    'Name the certificate of one of the candidates more closely, by its fingerprint or by a name without a star.',
+  ),
+  proxy_untrusted: entry(
+    403,
+    'Only the configured balancers are served here',
+    'Go through the balancer, or add the address to `trusted_proxies` of the listener.',
+  ),
+  certificate_unreadable: entry(
+    422,
+    'The certificate cannot be read',
+    'Send the certificate in PEM form, with its intermediates behind it and nothing else.',
+  ),
+  certificate_key_mismatch: entry(
+    422,
+    'The certificate is for another key',
+    'Have the certificate request signed that was made last; each one comes with a key of its own.',
+  ),
+  certificate_expired: entry(
+    422,
+    'The certificate has expired or is not valid yet',
+    'Have a new certificate signed, and check the clocks of this machine and of the authority.',
+  ),
+  certificate_names_mismatch: entry(
+    422,
+    'The certificate is for other names',
+    'Have the certificate request signed with the subject alternative names that it asks for.',
+  ),
+  certificate_usage_wrong: entry(
+    422,
+    'The certificate may not be used for this',
+    'Have it signed as the certificate of a server: serverAuth, digitalSignature, and not as that of an authority.',
+  ),
+  certificate_chain_invalid: entry(
+    422,
+    'The certificates behind the certificate are not its chain',
+    'Put each certificate right before the one that it is signed by.',
+  ),
+  certificate_untrusted: entry(
+    422,
+    'The certificate does not lead to an authority that is trusted here',
+    'Send the intermediates along, and check which authority is configured for this listener.',
+  ),
+  certificate_request_invalid: entry(
+    422,
+    'This is not a certificate request that can be signed',
+    'Send one PKCS#10 request in PEM form, as `sallyport enroll` writes it.',
+  ),
+  certificate_request_nameless: entry(
+    422,
+    'The certificate request asks for no name',
+    'Make the request with subject alternative names: `sallyport enroll --domains NAME,…`.',
+  ),
+  certificate_name_invalid: entry(
+    0,
+    'This name cannot stand in a certificate',
+    'Name the hosts that clients call, separated by commas, such as `--domains proxy.example.com,10.1.2.3`.',
+  ),
+  certificate_files_exist: entry(0, 'There are such files already', 'Choose another directory with --out, or replace the files with --force.'),
+  certificate_files_failed: entry(0, 'A file cannot be read or written', 'Check the path and the rights of the user that runs Sallyport.'),
+  certificate_not_persisted: entry(
+    500,
+    'The new certificate cannot be stored, so it was not taken into use',
+    'Make the directory of the certificate and of the key writable to the gateway, then send the same certificate again.',
+  ),
+  signing_not_configured: entry(501, 'There is nothing here that signs certificates', 'Configure a plugin that has a `signCsr` method.'),
+  renewal_disabled: entry(
+    501,
+    'Certificates are not renewed by the platform here',
+    'Renew the certificate where it comes from, or set `auto_rotate: true` on a listener with TLS.',
+  ),
+  renewal_not_permitted: entry(
+    403,
+    'Only a caller with a client certificate may renew the certificate',
+    'Call this endpoint with the client certificate of the platform.',
+  ),
+  renewal_request_invalid: entry(
+    400,
+    'The body is not a renewal',
+    'Send a JSON object with the texts `renewal_id` and `certificate`, at most 64 KiB.',
+  ),
+  renewal_pending: entry(409, 'A renewal is under way already', 'Finish it with `/_ops/renew/install`, or wait until it has run out.'),
+  renewal_unknown: entry(409, 'There is no such renewal', 'Begin a new one with `/_ops/renew/prepare`.'),
+  renewal_prepare_failed: entry(
+    500,
+    'The certificate request cannot be made',
+    'Give the listener a certificate that names its hosts; `sallyport enroll` makes the request for one.',
+  ),
 
   // Onboarding.
+  onboarding_invalid: entry(0, 'The onboarding cannot begin with these options', '`sallyport onboard --help` shows the options and examples.'),
+  onboarding_discovery_failed: entry(
+    0,
+    'The issuer does not say how to sign in',
+    'Check the issuer, or name the endpoints with --authorize-url and --token-url.',
+  ),
+  onboarding_timeout: entry(0, 'Nobody consented in time', 'Begin again; --timeout allows more time.'),
+  onboarding_denied: entry(0, 'The consent was not given', 'Begin again with an account that may consent to what is asked for.'),
+  onboarding_exchange_failed: entry(
+    0,
+    'The token endpoint did not hand out a token',
+    'Check the client id, the secret, the redirect URI and the scope in the settings of the server.',
+  ),
+  onboarding_token_missing: entry(
+    0,
+    'The answer holds no refresh token',
+    'Many servers want the scope `offline_access`, Google `--extra-param access_type=offline --extra-param prompt=consent`.',
+  ),
+  onboarding_token_exists: entry(
+    0,
+    'A refresh token is already stored there',
+    'Use --force to put a new one in its place; the old one stays among the superseded ones.',
+  ),
 
   // Fleet.
+  fleet_invalid: entry(0, 'The fleet command cannot work with these arguments', '`sallyport fleet --help` shows the commands and examples.'),
+  fleet_register_failed: entry(0, 'The register of the fleet cannot be used', 'Check ~/.sallyport/fleet.yaml and the rights to it.'),
+  fleet_instance_exists: entry(0, 'The instance is registered already', 'Choose another name, or remove the instance with `sallyport fleet remove`.'),
+  fleet_instance_unknown: entry(0, 'There is no such instance', '`sallyport fleet list` shows those that are registered.'),
+  fleet_metrics_invalid: entry(0, 'The metrics of the instance cannot be read', 'Check that the address is that of an ops listener.'),
 
   // Starting and configuring.
   config_not_found: entry(0, 'The configuration file cannot be read', 'Check the path and the permissions of the file.'),

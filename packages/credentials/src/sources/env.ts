@@ -12,6 +12,7 @@ export interface EnvSourceOptions {
 export function envSource({ var: name }: EnvSourceOptions): Source {
   return {
     type: 'env',
+    constant: true,
     description: `env ${name}`,
     async fetch(signal: AbortSignal): Promise<Material> {
       signal.throwIfAborted();

@@ -13,6 +13,7 @@ export interface StaticSourceOptions {
 export function staticSource({ value }: StaticSourceOptions): Source {
   return {
     type: 'static',
+    constant: true,
     description: 'static value',
     async fetch(signal: AbortSignal): Promise<Material> {
       signal.throwIfAborted();

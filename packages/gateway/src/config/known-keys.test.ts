@@ -6,6 +6,8 @@ import { type JsonSchema, writtenSchema } from './json-schema.js';
 import { homesOf, isShowable } from './known-keys.js';
 import { parseConfig } from './load.js';
 
+const FINGERPRINT = 'ab'.repeat(32);
+
 /** Holds every key there is, each with a valid value. */
 const FULL = `
 gateway:
@@ -14,7 +16,9 @@ gateway:
     sidecar:
       host: 127.0.0.1
       port: 8443
-      tls: { cert: /dev/null, key: /dev/null }
+      tls: { cert: /dev/null, key: /dev/null, client_ca: /dev/null, crl: [/dev/null] }
+      trusted_proxies: [10.0.0.0/8]
+      forwarded_certificate: { header: Client-Cert, ca: [/dev/null], crl: /dev/null }
       header_prefix: X-Connect
       trace_header: Connect-Request-ID
       caller_header: X-Sallyport-Token
@@ -39,6 +43,8 @@ gateway:
   callers:
     a: { token: { env: LONG }, credentials: [a] }
     b: { loopback: true, credentials: all }
+    c: { certificate: { subject: CN=a, issuer: CN=b, san: [dns:a.example], fingerprint: ${FINGERPRINT} }, credentials: all }
+    d: { certificate: any }
   upstream: { ca: [/dev/null], min_tls: TLSv1.2, hosts: { x.example: 127.0.0.1 } }
   timeouts: { head: 10s, idle: 5m, keep_alive: 2m, connect: 10s, tls_handshake: 10s, response_head: 5m, total: off }
   limits:

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 import { parseRule } from '../policy/rules.js';
+import { allowListSchema } from './schema/allow-list.js';
 import { limitsSchema, timeoutsSchema } from './schema/bounds.js';
 import { callersSchema } from './schema/callers.js';
 import { credentialsSchema } from './schema/credentials.js';
+import { forwardTargetsSchema } from './schema/forward-targets.js';
 import { listenersSchema } from './schema/listeners.js';
+import { pluginSchema } from './schema/plugin.js';
 import { staticHostsSchema } from './schema/static-hosts.js';
 import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
 import { checkAcrossSections } from './section-checks.js';
@@ -39,6 +42,8 @@ function gatewaySchema(context: ValueContext) {
       policy: policySchema(),
       credentials: credentialsSchema(context),
       callers: callersSchema(context),
+      plugin: pluginSchema(context),
+      forward_targets: forwardTargetsSchema(context),
       upstream: upstreamSchema(context),
       timeouts: timeoutsSchema(),
       limits: limitsSchema(),
@@ -73,6 +78,7 @@ function policySchema() {
         .array(parsedText('a policy rule', parseRule))
         .prefault([])
         .describe('`allow|deny|passthrough HOST[:PORT] [METHODS] [PATH] [to CIDR,…]`, one an item.'),
+      allow_list: allowListSchema().optional(),
     })
     .prefault({})
     .describe('Which requests may go out.');

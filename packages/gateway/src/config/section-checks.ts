@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { claims, compileCertificatePattern } from '../tls/mutual/certificate-pattern.js';
 import { nearestKeys, suggestion } from './nearest-key.js';
 import type { CallerConfig } from './schema/callers.js';
 
@@ -7,6 +8,8 @@ type Path = readonly PropertyKey[];
 interface Listener {
   readonly host: string;
   readonly port: number;
+  readonly tls?: { readonly client_ca?: readonly string[] | undefined } | undefined;
+  readonly trusted_proxies?: readonly string[] | undefined;
 }
 
 interface Sections {
@@ -41,6 +44,7 @@ export function checkAcrossSections(sections: Sections, context: Context): void 
   if (sound(['callers'], false)) {
     const callers = Object.entries(sections.callers).filter(([name]) => sound(['callers', name], true));
     checkCallers(callers, context);
+    checkCertificates(callers, context);
     if (sound(['credentials'], false)) checkCredentialNames(callers, Object.keys(sections.credentials), context);
   }
 }
@@ -56,9 +60,17 @@ function checkListeners(listeners: readonly [string, Listener][], context: Conte
 }
 
 function checkExposure(listeners: readonly [string, Listener][], callers: readonly CallerConfig[], context: Context): void {
-  if (callers.some((caller) => 'token' in caller)) return;
-  for (const [kind, { host }] of listeners) {
-    if (kind !== 'ops' && !isLoopback(host)) {
+  const byCertificate = callers.some((caller) => 'certificate' in caller);
+  const byTokenAlone = callers.some((caller) => 'token' in caller && !('certificate' in caller));
+  for (const [kind, { host, tls, trusted_proxies }] of listeners) {
+    if (tls?.client_ca !== undefined || trusted_proxies !== undefined) {
+      if (byCertificate) continue;
+      context.addIssue({
+        code: 'custom',
+        path: ['listeners', kind, ...(trusted_proxies === undefined ? ['tls', 'client_ca'] : ['trusted_proxies'])],
+        message: 'clients have to present a certificate here, and no caller under gateway.callers has one; `certificate: any` stands for all of them',
+      });
+    } else if (kind !== 'ops' && !byTokenAlone && !isLoopback(host)) {
       context.addIssue({
         code: 'custom',
         path: ['listeners', kind, 'host'],
@@ -78,11 +90,25 @@ function checkCallers(callers: readonly [string, CallerConfig][], context: Conte
       loopback ??= name;
       continue;
     }
+    if (!('token' in caller)) continue;
     const digest = createHash('sha256').update(caller.token.reveal()).digest('hex');
     const holder = holders.get(digest);
     if (holder !== undefined)
       context.addIssue({ code: 'custom', path: ['callers', name, 'token'], message: `the caller ${holder} has the same token` });
     else holders.set(digest, name);
+  }
+}
+
+/** Callers that only a certificate tells apart must not share one. */
+function checkCertificates(callers: readonly [string, CallerConfig][], context: Context): void {
+  const holders = new Map<string, string>();
+  for (const [name, caller] of callers) {
+    if ('token' in caller || 'loopback' in caller) continue;
+    const claimed = claims(compileCertificatePattern(caller.certificate));
+    const other = claimed.map((claim) => holders.get(claim)).find((holder) => holder !== undefined && holder !== name);
+    if (other !== undefined)
+      context.addIssue({ code: 'custom', path: ['callers', name, 'certificate'], message: `the caller ${other} names the same certificates` });
+    for (const claim of claimed) holders.set(claim, name);
   }
 }
 

@@ -1,11 +1,11 @@
 import { SallyportError } from '@sallyport/sdk';
 
 /**
- * Checks a Context-Data value: standard Base64 with padding of a JSON object, or of `null`, or nothing. Errors: `context_data_invalid`, which says
+ * What a Context-Data value says: standard Base64 with padding of a JSON object; null for `null`, or for nothing. Errors: `context_data_invalid`, which says
  * whether Base64 or JSON is at fault and never repeats the data.
  */
-export function checkContextData(value: string | null): void {
-  if (value === null || value === '') return;
+export function readContextData(value: string | null): Readonly<Record<string, unknown>> | null {
+  if (value === null || value === '') return null;
   if (value.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(value)) throw invalid('invalid base64 encoding');
   let data: unknown;
   try {
@@ -14,6 +14,7 @@ export function checkContextData(value: string | null): void {
     throw invalid('invalid JSON');
   }
   if (typeof data !== 'object' || Array.isArray(data)) throw invalid('not a JSON object');
+  return data as Record<string, unknown> | null;
 }
 
 function invalid(what: string): SallyportError {

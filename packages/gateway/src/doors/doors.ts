@@ -27,10 +27,10 @@ export function sidecarDoor({ listeners, sanitize }: GatewayConfig): SidecarDoor
 
 /** A port of the forward door, not yet open. */
 export function forwardListener(options: ListenerOptions, current: { runtime: Runtime; door: ForwardDoor }): Listener<ForwardDoor> {
-  return new Listener(options, current, (served, socket) => new ForwardConnection(served, socket));
+  return new Listener('forward', options, current, (served, socket) => new ForwardConnection(served, socket));
 }
 
 /** A port of the sidecar, not yet open. */
 export function sidecarListener(options: ListenerOptions, current: { runtime: Runtime; door: SidecarDoor }): Listener<SidecarDoor> {
-  return new Listener(options, current, (served, socket) => new SidecarConnection(served, socket));
+  return new Listener('sidecar', options, current, (served, socket) => new SidecarConnection(served, socket));
 }

@@ -22,6 +22,8 @@ export class ForwardDoor implements Door {
   readonly controlPrefix = null;
   readonly sensitiveFields: FieldSet;
   readonly normalizesErrors = false;
+  /** Routes are for the platforms that call the sidecar. */
+  readonly forwarding = null;
   /** Whether `http://` targets may be called. */
   readonly insecureTargets: boolean;
 

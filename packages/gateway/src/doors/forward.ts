@@ -6,6 +6,7 @@ import { type Identity, identify, presentedToken, stillHolds } from '../pipeline
 import { Passage } from '../pipeline/passage.js';
 import { refuse, run } from '../pipeline/pipeline.js';
 import { parseAuthority } from '../policy/canonical-host.js';
+import type { CertificateReader } from '../tls/mutual/certificate-reader.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { Field } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
@@ -25,6 +26,7 @@ import { parseTargetUrl, type TargetUrl } from './target-url.js';
 export class ForwardConnection implements RequestHandler {
   readonly #served: Served<ForwardDoor>;
   readonly #address: string;
+  readonly #certificate: CertificateReader;
   #authorization: string | null = null;
   #identity: Identity | null = null;
   #authority = '';
@@ -33,6 +35,7 @@ export class ForwardConnection implements RequestHandler {
   constructor(served: Served<ForwardDoor>, socket: Socket) {
     this.#served = served;
     this.#address = socket.remoteAddress ?? '';
+    this.#certificate = served.certificateReader(socket);
   }
 
   onRequest(connection: ServerConnection): void {
@@ -117,6 +120,8 @@ export class ForwardConnection implements RequestHandler {
 
   #identify(connection: ServerConnection, { runtime }: Passage): Identity | SallyportError {
     const { head } = connection;
+    const certificate = this.#certificate(connection);
+    if (certificate instanceof SallyportError) return certificate;
     if (this.#identity !== null && this.#presentsSame(head) && stillHolds(this.#identity, runtime.callers) === this.#identity.caller)
       return this.#identity;
     const authorization = head.value(Field.proxyAuthorization);
@@ -126,7 +131,7 @@ export class ForwardConnection implements RequestHandler {
         detail: 'the Proxy-Authorization header is neither Basic with a password nor Bearer with a token',
       });
     }
-    const identity = identify(token, this.#address, runtime.callers, runtime.throttle);
+    const identity = identify(token, this.#address, runtime.callers, runtime.throttle, certificate);
     if (identity instanceof SallyportError) return identity;
     this.#identity = identity;
     this.#authorization = authorization;

@@ -191,9 +191,14 @@ class InterceptedConnection implements RequestHandler {
       exchange.path = question < 0 ? text : text.slice(0, question);
       exchange.query = question < 0 ? '' : text.slice(question);
     } else this.#absolute(exchange, text);
-    // The token that opened the tunnel may have been withdrawn since.
+    // What opened the tunnel may have been withdrawn since.
+    const refusal = this.#inside.identity.certificate?.refusal() ?? null;
+    if (refusal !== null) {
+      client.persistent = false;
+      throw refusal;
+    }
     const caller = stillHolds(this.#inside.identity, runtime.callers);
-    if (caller === null) throw new SallyportError('caller_unknown', { detail: 'the token that this connection was opened with is no longer valid' });
+    if (caller === null) throw new SallyportError('caller_unknown', { detail: 'what this connection was opened with is no longer valid' });
     exchange.caller = caller;
     const { door } = this.#served.current;
     if (this.#scheme === 'http' && !door.insecureTargets) throw new SallyportError('insecure_target');
@@ -221,7 +226,8 @@ class InterceptedConnection implements RequestHandler {
         throw this.#misdirected('the Host field');
     }
     const { servername } = this.#stream as Partial<TLSSocket> & { servername?: string | false };
-    if (typeof servername === 'string' && servername !== '' && canonicalHost(servername).text !== this.#inside.host)
+    // Without TLS inside, the stream is that of the listener, and its name is that of the gateway.
+    if (this.#scheme === 'https' && typeof servername === 'string' && servername !== '' && canonicalHost(servername).text !== this.#inside.host)
       throw this.#misdirected('the server name of the TLS handshake');
     this.#host = host;
   }

@@ -12,6 +12,9 @@ const sensitive = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie
 /** Fields of the platform's side of the connection, which mean nothing to an upstream or tell it too much. */
 const inbound = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
 
+/** What a balancer says about the client's certificate. */
+const balancer = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
+
 /** The words that clients of this door look for in `error`, by code. Every other code answers with the title of the problem. */
 const words: Readonly<Record<string, string>> = {
   target_missing: 'missing Target-URL header',
@@ -20,7 +23,43 @@ const words: Readonly<Record<string, string>> = {
   insecure_target: 'HTTPS required: insecure HTTP target URLs are not allowed',
   context_data_invalid: 'invalid Context-Data',
   address_denied: 'host not allowed',
+  forward_target_unknown: 'internal configuration error',
+  forward_target_unavailable: 'forward target unavailable',
+  plugin_timeout: 'Gateway Timeout',
 };
+
+/** Credentials that could not be had, whoever is at fault: the platform is told no more than that. `code` tells them apart. */
+const ourFaults: ReadonlySet<string> = new Set([
+  'plugin_failed',
+  'plugin_result_invalid',
+  'context_data_missing',
+  'context_data_field_invalid',
+  'route_not_found',
+  'mapping_not_found',
+  'forward_unexpected',
+  'provider_missing',
+  'credential_unavailable',
+  'credential_unusable',
+  'client_credentials_refused',
+  'token_endpoint_unavailable',
+  'token_response_invalid',
+  'token_expired_on_arrival',
+  'refresh_token_refused',
+  'refresh_outcome_unknown',
+  'token_not_found',
+  'token_store_failed',
+]);
+
+/** The fields by which the platform says what a call is about, without the prefix. */
+export const contextFieldNames = [
+  'Target-URL',
+  'Vendor-ID',
+  'Environment-ID',
+  'Marketplace-ID',
+  'Product-ID',
+  'Subscription-ID',
+  'Context-Data',
+] as const;
 
 export interface SidecarDoorOptions {
   readonly headerPrefix: string;
@@ -38,11 +77,15 @@ export class SidecarDoor implements Door {
   readonly sensitiveFields: FieldSet;
   readonly normalizesErrors: boolean;
   readonly insecureTargets: boolean;
+  readonly forwarding: Door;
   /** Ids of the fields it reads. */
   readonly targetField: number;
   readonly contextField: number;
   readonly traceField: number;
   readonly callerField: number;
+  readonly vendorField: number;
+  /** Ids of all the fields by which the platform says what a call is about, in the order of `contextFieldNames`. */
+  readonly contextFields: readonly number[];
   readonly #traceHeader: string;
 
   constructor(options: SidecarDoorOptions) {
@@ -50,22 +93,26 @@ export class SidecarDoor implements Door {
     this.insecureTargets = options.insecureTargets;
     this.normalizesErrors = options.normalizeErrors;
     this.controlPrefix = `${headerPrefix.toLowerCase()}-`;
+    this.contextFields = contextFieldNames.map((suffix) => fieldId(`${headerPrefix}-${suffix}`));
     this.targetField = fieldId(`${headerPrefix}-Target-URL`);
     this.contextField = fieldId(`${headerPrefix}-Context-Data`);
+    this.vendorField = fieldId(`${headerPrefix}-Vendor-ID`);
     this.traceField = fieldId(traceHeader);
     this.callerField = fieldId(callerHeader);
     this.#traceHeader = traceHeader;
-    const own = fieldSet([...Object.values(choiceFields), ...inbound, callerHeader, traceHeader]);
+    const own = fieldSet([...Object.values(choiceFields), ...balancer, ...inbound, callerHeader, traceHeader]);
     this.controlFields = own.map((member, id) => member | hopByHopFields[id]);
     // Replaced by ours, whatever the upstream says.
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
+    this.forwarding = new ForwardingDoor(this, [...Object.values(choiceFields), ...balancer, ...sensitive, callerHeader, traceHeader]);
   }
 
   refusal(exchange: Exchange, error: SallyportError): Refusal {
     const refused = problemRefusal(exchange, error, this.responseLines(exchange));
-    const error_ = error.code === 'policy_denied' ? policyWords(error) : words[error.code];
-    if (error_ === undefined) return refused;
-    return { ...refused, body: `${JSON.stringify({ ...(JSON.parse(refused.body) as object), error: error_ })}\n` };
+    const known = platformAnswer(error);
+    if (known === null) return refused;
+    const status = known.status ?? refused.status;
+    return { ...refused, status, body: `${JSON.stringify({ ...(JSON.parse(refused.body) as object), status, error: known.error })}\n` };
   }
 
   normalizedError(exchange: Exchange, status: number): { contentType: string; body: string } {
@@ -84,6 +131,48 @@ export class SidecarDoor implements Door {
     const timing = `plugin;dur=${hundredths(credential)}, upstream;dur=${hundredths(upstream)}, overhead;dur=${hundredths(overhead)}`;
     return `Server-Timing: ${timing}\r\n${this.#traceHeader}: ${exchange.requestId}\r\n`;
   }
+}
+
+/** What goes to a forward target: the context fields stay, for the router there to read, and its answers come back as they are. */
+class ForwardingDoor implements Door {
+  readonly controlFields: FieldSet;
+  readonly controlPrefix = null;
+  readonly sensitiveFields: FieldSet;
+  readonly normalizesErrors = false;
+  readonly forwarding = null;
+  readonly #platform: Door;
+
+  constructor(platform: Door, kept: readonly string[]) {
+    this.#platform = platform;
+    this.controlFields = fieldSet(kept).map((member, id) => member | hopByHopFields[id]);
+    this.sensitiveFields = fieldSet([...sensitive, ...ownFields, 'server-timing']);
+  }
+
+  refusal(exchange: Exchange, error: SallyportError): Refusal {
+    return this.#platform.refusal(exchange, error);
+  }
+
+  normalizedError(): never {
+    throw new Error('what a forward target answers is passed on');
+  }
+
+  requestLines(exchange: Exchange): string {
+    return `${this.#platform.requestLines(exchange)}X-Forwarded-For: ${exchange.clientAddress}\r\n`;
+  }
+
+  responseLines(exchange: Exchange): string {
+    return this.#platform.responseLines(exchange);
+  }
+}
+
+/** The status and the `error` by which a platform knows what went wrong; null where the problem document says it in its own way. */
+function platformAnswer(error: SallyportError): { readonly status: number | null; readonly error: string } | null {
+  const { code } = error;
+  if (code === 'policy_denied') return { status: null, error: policyWords(error) };
+  const known = words[code];
+  if (known !== undefined) return { status: null, error: known };
+  if (code.startsWith('upstream_')) return { status: 502, error: 'Bad Gateway' };
+  return ourFaults.has(code) ? { status: 500, error: 'Internal Server Error' } : null;
 }
 
 function policyWords(error: SallyportError): string {

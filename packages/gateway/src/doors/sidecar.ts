@@ -5,27 +5,32 @@ import { type Identity, identify, stillHolds } from '../pipeline/identify.js';
 import { Passage } from '../pipeline/passage.js';
 import { refuse, run } from '../pipeline/pipeline.js';
 import { pathForms } from '../policy/path-forms.js';
+import type { CertificateReader } from '../tls/mutual/certificate-reader.js';
 import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
-import { checkContextData } from './context-data.js';
+import { readContextData } from './context-data.js';
 import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import type { SidecarDoor } from './sidecar-door.js';
+import { TransactionReader } from './sidecar-transaction.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
 
 /** The sidecar on one client connection: `/proxy`, with the target in a header. The query of `/proxy` itself means nothing and goes nowhere. */
 export class SidecarConnection implements RequestHandler {
   readonly #served: Served<SidecarDoor>;
   readonly #address: string;
+  readonly #certificate: CertificateReader;
   #token: string | null = null;
   #identity: Identity | null = null;
+  readonly #transactions = new TransactionReader();
   #targetText = '';
   #target: TargetUrl | null = null;
 
   constructor(served: Served<SidecarDoor>, socket: Socket) {
     this.#served = served;
     this.#address = socket.remoteAddress ?? '';
+    this.#certificate = served.certificateReader(socket);
   }
 
   onRequest(connection: ServerConnection): void {
@@ -64,7 +69,8 @@ export class SidecarConnection implements RequestHandler {
     const target = this.#parse(passage);
     setTarget(exchange, target);
     if (target.scheme === 'http' && !door.insecureTargets) throw new SallyportError('insecure_target');
-    checkContextData(head.value(door.contextField));
+    readContextData(head.value(door.contextField));
+    if (passage.runtime.plugin !== null) passage.transaction = this.#transactions.read(head, door, identity.caller.name, exchange.requestId);
     noteUpgrade(exchange, client);
     run(passage, chosenCredential(client));
   }
@@ -84,11 +90,14 @@ export class SidecarConnection implements RequestHandler {
   /** The token is looked up once for a connection, and again whenever it or the configuration changes. */
   #identify({ client, runtime }: Passage): Identity {
     const { door } = this.#served.current;
-    if (this.#identity !== null && this.#presentsSame(client.head) && stillHolds(this.#identity, runtime.callers) === this.#identity.caller)
-      return this.#identity;
+    const certificate = this.#certificate(client);
+    if (certificate instanceof SallyportError) throw certificate;
+    const known = this.#identity;
+    if (known !== null && known.certificate === certificate && this.#presentsSame(client.head) && stillHolds(known, runtime.callers) === known.caller)
+      return known;
     const token = client.head.value(door.callerField);
     const bare = token?.replace(/^Bearer +/i, '') ?? null;
-    const identity = identify(bare, this.#address, runtime.callers, runtime.throttle);
+    const identity = identify(bare, this.#address, runtime.callers, runtime.throttle, certificate);
     if (identity instanceof SallyportError) throw identity;
     this.#identity = identity;
     this.#token = token;

@@ -27,6 +27,9 @@ export interface RenderedBinding {
   readonly secrets: readonly Secret[];
 }
 
+/** An upstream that refuses everything must not make us fetch with every request. Milliseconds. */
+const RENEWAL_PAUSE = 10_000;
+
 /** The rule that ties a credential and its placements to targets. Holds what was rendered for the material in use. */
 export class Binding {
   readonly credential: Credential;
@@ -39,6 +42,7 @@ export class Binding {
   readonly #placements: readonly Placement[];
   #material: Material | null = null;
   #rendered: RenderedBinding | null = null;
+  #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: BindingOptions) {
     this.credential = options.credential;
@@ -48,6 +52,13 @@ export class Binding {
     this.#placements = options.placements;
     this.fieldNames = options.placements.flatMap((placement) => placement.fields);
     this.fields = fieldSet(this.fieldNames);
+  }
+
+  /** Whether the material may be thrown away because an upstream refused it. Answers yes once in ten seconds. */
+  mayRenew(now: number): boolean {
+    if (now - this.#renewedAt < RENEWAL_PAUSE) return false;
+    this.#renewedAt = now;
+    return true;
   }
 
   /** What the placements make of a material; computed when the material changes, not for each request. Throws `credential_unusable`. */

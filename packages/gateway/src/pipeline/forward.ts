@@ -5,13 +5,16 @@ import type { Opening, OriginPool } from '../upstream/origin-pool.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { type Deadlined, deadlines } from '../wire/deadlines.js';
 import { ownBytes } from '../wire/direct-reads.js';
-import { Field, type FieldSet } from '../wire/field-names.js';
+import type { FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
-import { cutByPrefix, keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
+import { keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
 import { COPY_LIMIT, ReadPasser } from '../wire/read-buffers.js';
 import type { RequestSink, ServerConnection } from '../wire/server-connection.js';
 import { Tunnel } from '../wire/tunnel.js';
 import { type ResponseSink, UpstreamConnection } from '../wire/upstream-connection.js';
+import { HeldResponse, type Review, type Verdict } from './forward/held-response.js';
+import { requestHead, requestTrailers } from './forward/request-head.js';
+import { normalizedAnswer, type ResponseShape, responseHead, type SanitizeHead, wholeResponseHead } from './forward/response-head.js';
 import type { Passage } from './passage.js';
 import { noteTunnelEnd } from './tunnel-end.js';
 
@@ -21,18 +24,22 @@ export interface ForwardHooks {
    * Marks what may not reach the client in the head of the upstream (or its trailer section); answers the lines that stand in. `dropped` are the
    * fields that are not passed on in any case.
    */
-  sanitize(passage: Passage, head: UpstreamConnection['head'], dropped: FieldSet): string;
+  sanitize(passage: Passage, head: Head, dropped: FieldSet): string;
+  /** Who wants to look at the final response before any of it is passed on; null for nobody. */
+  review(passage: Passage, status: number): Review | null;
   /** The upstream gave no answer that can be passed on. */
   refuse(passage: Passage, error: SallyportError): void;
   /** The exchange is over. */
   settle(passage: Passage): void;
 }
 
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
+/** Methods that do the same when they are done twice (RFC 9110 §9.2.2). */
+export const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
 /**
  * Carries one exchange between the client and its upstream: the request head rewritten, bodies as they come, both ways at the same time.
- * Follows no redirect. Repeats a request only when it is idempotent, has no body, and a kept connection died before it answered.
+ * Follows no redirect. Repeats a request only when it is idempotent, has no body, and a kept connection died before it answered; or when a review of
+ * its answer says so.
  */
 export class Forward implements RequestSink, ResponseSink, Deadlined {
   deadline: number;
@@ -52,16 +59,19 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #sentTick = 0;
   #responseBegun = false;
   #repeated = false;
+  /** The response while somebody looks at it, and how to say that nobody waits for what they say. */
+  #held: HeldResponse | null = null;
+  #reviewing: AbortController | null = null;
   /** The answer to give once the body that nobody will see has been read, and how much of that may still come. */
   #normalized: { readonly answer: string; left: number } | null = null;
   #over = false;
 
   constructor(passage: Passage, hooks: ForwardHooks) {
-    const { exchange, runtime } = passage;
+    const { exchange, runtime, destination } = passage;
     this.#passage = passage;
     this.#hooks = hooks;
-    this.#pool = runtime.pool;
-    this.#target = { tls: exchange.scheme === 'https', host: exchange.host, port: exchange.port, permits: passage.permits };
+    this.#pool = destination?.pool ?? runtime.pool;
+    this.#target = destination?.target ?? { tls: exchange.scheme === 'https', host: exchange.host, port: exchange.port, permits: passage.permits };
     this.#identity = exchange.credential ?? `caller ${exchange.caller?.name ?? ''}`;
     const { total } = runtime.timeouts;
     this.deadline = total === 0 ? Number.POSITIVE_INFINITY : exchange.startedTick + total;
@@ -91,8 +101,8 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#flushHead();
-    const { trailers } = this.#passage.client.body;
-    if (trailers !== null) upstream.write(this.#requestTrailers(trailers));
+    const { wholeBody, client } = this.#passage;
+    if (wholeBody === null && client.body.trailers !== null) upstream.write(requestTrailers(this.#passage, client.body.trailers));
     upstream.requestSent();
   }
 
@@ -108,7 +118,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
 
   onClientDrain(): void {
     this.#passer?.settle(this.#passage.client);
-    this.#upstream?.resume();
+    if (this.#held === null) this.#upstream?.resume();
   }
 
   // The response, from the upstream.
@@ -119,12 +129,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     // HTTP/1.0 knows no interim responses (RFC 9110 §15.2).
     if (client.head.minorVersion === 0) return;
     const { hopByHop } = this.#passage.runtime;
-    const masked = this.#hooks.sanitize(this.#passage, head, hopByHop);
+    const masked = this.#sanitize(head, hopByHop);
     client.write(`${statusLine(head)}${keptLines(head, hopByHop)}${masked}\r\n`);
   }
 
   onResponse(bytes: Buffer, start: number, end: number): boolean {
-    const { exchange, client } = this.#passage;
+    const { exchange } = this.#passage;
     const upstream = this.#upstream as UpstreamConnection;
     const { head } = upstream;
     exchange.upstreamMs = performance.now() - this.#sentTick;
@@ -133,57 +143,43 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
       this.#switchProtocols(upstream, bytes, start, end);
       return true;
     }
-    exchange.status = head.statusCode;
-    this.#responseBegun = true;
-    // A response that overtakes its request: what is left of the request cannot be told from a next one.
-    if (!client.body.done) client.persistent = false;
-    if (head.statusCode >= 400 && this.#passage.door.normalizesErrors) {
-      this.#normalized = { answer: this.#normalizedAnswer(head), left: this.#passage.runtime.limits.normalizedBody };
-      return this.#skip(this.#normalized, end - start);
-    }
-    exchange.kind = 'request';
-    const size = end - start;
-    exchange.responseBytes += size;
-    const text = this.#responseHead(upstream);
-    if (size === 0) return client.write(text);
-    if (size <= COPY_LIMIT) return client.write(text + bytes.toString('latin1', start, end));
-    client.socket.cork();
-    client.write(text);
-    const flowing = this.#pass(upstream, client, bytes, start, end);
-    client.socket.uncork();
-    return flowing;
+    const review = this.#hooks.review(this.#passage, head.statusCode);
+    if (review === null) return this.#respond(upstream, bytes, start, end);
+    this.#hold(review, upstream, bytes, start, end);
+    return false;
   }
 
   onResponseBody(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#held !== null) return this.#held.take(bytes, start, end);
     if (this.#normalized !== null) return this.#skip(this.#normalized, end - start);
-    this.#passage.exchange.responseBytes += end - start;
-    return this.#pass(this.#upstream as UpstreamConnection, this.#passage.client, bytes, start, end);
+    return this.#respondBody(bytes, start, end);
   }
 
   onResponseEnd(): void {
-    const { client } = this.#passage;
     const upstream = this.#upstream as UpstreamConnection;
+    if (this.#held !== null) {
+      this.#upstream = null;
+      this.#held.finish(upstream.body.trailers);
+      this.#pool.release(upstream);
+      return;
+    }
     if (this.#normalized !== null) {
       this.#answerNormalized();
       return;
     }
     const { trailers } = upstream.body;
-    if (trailers !== null && !upstream.contentOnly) {
-      const { hopByHop } = this.#passage.runtime;
-      const masked = this.#hooks.sanitize(this.#passage, trailers, hopByHop);
-      client.write(masked + trailerSection(trailers, hopByHop));
-    }
+    if (!upstream.contentOnly) this.#respondTrailers(trailers);
     this.#upstream = null;
     this.#pool.release(upstream);
-    this.#end('completed', null);
-    client.finish();
+    this.#complete();
   }
 
   onUpstreamGone(error: SallyportError): void {
     const upstream = this.#upstream;
     if (upstream === null) return;
     this.#dropUpstream();
-    if (!this.#responseBegun && this.#mayRepeat(upstream, error)) {
+    if (this.#held !== null) this.#held.break(error);
+    else if (!this.#responseBegun && this.#mayRepeat(upstream, error)) {
       this.#repeated = true;
       this.#open(this.#pool.fresh(this.#target, this.#identity));
     } else this.#giveUp(error);
@@ -197,15 +193,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     this.#giveUp(new SallyportError('total_timeout', { detail: `the exchange took longer than ${this.#passage.runtime.timeouts.total} ms` }));
   }
 
-  // Inside.
-
-  /** Ends the exchange in the clearest way that is left: an answer of ours, or a response that breaks off where it is. */
-  #giveUp(error: SallyportError): void {
-    this.#dropUpstream();
-    if (this.#normalized !== null) this.#answerNormalized();
-    else if (this.#responseBegun) this.#break(error);
-    else this.#refuse(error);
-  }
+  // Inside: the request.
 
   #open(opening: Opening): void {
     const began = performance.now();
@@ -224,17 +212,20 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   }
 
   #send(upstream: UpstreamConnection): void {
-    const { exchange, client } = this.#passage;
+    const { exchange, client, renewable, wholeBody } = this.#passage;
     this.#upstream = upstream;
     exchange.upstreamAddress = upstream.address;
     exchange.upstreamReused = upstream.reused;
     upstream.begin(this, exchange.method);
     upstream.contentOnly = client.head.minorVersion === 0;
     this.#sentTick = performance.now();
-    this.#requestText ??= this.#requestHead();
-    // What the request said is in the text now: its bytes may go.
-    client.head.release();
-    if (client.body.done) upstream.write(this.#requestText);
+    this.#requestText ??= requestHead(this.#passage, this.#target);
+    // What the request said is in the text now: its bytes may go, unless it may have to be said with another credential.
+    if (!renewable) client.head.release();
+    if (wholeBody !== null) {
+      exchange.requestBytes = wholeBody.length;
+      upstream.writeBoth(this.#requestText, wholeBody);
+    } else if (client.body.done) upstream.write(this.#requestText);
     else this.#heldHead = this.#requestText;
     client.attach(this);
     if (!client.bodyAtHand) this.#flushHead();
@@ -246,66 +237,135 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     this.#heldHead = null;
   }
 
-  /** The request head as the upstream gets it: our start line, Host and framing; the client's fields but for those that stay here; what was injected. */
-  #requestHead(): string {
-    const { exchange, client, door, injectedLines, query } = this.#passage;
-    const { head } = client;
-    if (door.controlPrefix !== null) cutByPrefix(head, door.controlPrefix);
-    const kept = keptLines(head, door.controlFields);
-    const authority = authorityOf(this.#target);
-    let text = `${exchange.method} ${exchange.path}${query ?? exchange.query} HTTP/1.1\r\nHost: ${authority}\r\n${kept}${door.requestLines(exchange)}${injectedLines}`;
-    if (client.bodyKind === BodyKind.chunked) text += 'Transfer-Encoding: chunked\r\n';
-    else if (head.contentLength >= 0) text += `Content-Length: ${head.contentLength}\r\n`;
-    if (exchange.kind === 'upgrade') return `${text}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`;
-    // The one use of TE beyond this hop: the client is ready for trailers (RFC 9110 §10.1.4).
-    if (head.indexOf(Field.te) >= 0 && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(head.value(Field.te) ?? '')) text += 'TE: trailers\r\nConnection: TE\r\n';
-    return `${text}\r\n`;
+  #mayRepeat(upstream: UpstreamConnection, error: SallyportError): boolean {
+    const { client, exchange } = this.#passage;
+    const dead = error.code === 'upstream_reset' && upstream.reused;
+    return dead && !this.#repeated && client.bodyKind === BodyKind.none && idempotent.has(exchange.method) && exchange.kind === 'request';
   }
 
-  /** What holds for the fields of the head holds for those behind the body: none of ours goes out, and none stands beside what was injected. */
-  #requestTrailers(trailers: Head): string {
-    const { door, injectedFields } = this.#passage;
-    if (door.controlPrefix !== null) cutByPrefix(trailers, door.controlPrefix);
-    for (let i = 0; i < trailers.count; i++) if (injectedFields?.[trailers.id[i]] === 1) trailers.cut[i] = 1;
-    return trailerSection(trailers, door.controlFields);
-  }
+  // Inside: the response.
 
-  #responseHead(upstream: UpstreamConnection): string {
+  readonly #sanitize: SanitizeHead = (head, dropped) => this.#hooks.sanitize(this.#passage, head, dropped);
+
+  /** Begins to answer the client with this response; `bytes[start, end)` is what has come of its body. */
+  #respond(shape: ResponseShape, bytes: Buffer, start: number, end: number, showsErrors = false): boolean {
     const { exchange, client, door, runtime } = this.#passage;
-    const { head } = upstream;
-    const masked = this.#hooks.sanitize(this.#passage, head, runtime.hopByHop);
-    let framing = '';
-    switch (upstream.bodyKind) {
-      case BodyKind.chunked:
-        if (upstream.contentOnly) client.persistent = false;
-        else framing = 'Transfer-Encoding: chunked\r\n';
-        break;
-      case BodyKind.untilClose:
-        client.persistent = false;
-        break;
-      default:
-        // For HEAD and 304 it says what a GET would have brought; a 204 may not have one (RFC 9110 §8.6).
-        if (head.contentLength >= 0 && head.statusCode !== 204) framing = `Content-Length: ${head.contentLength}\r\n`;
+    const { statusCode } = shape.head;
+    exchange.status = statusCode;
+    this.#responseBegun = true;
+    // A response that overtakes its request: what is left of the request cannot be told from a next one.
+    if (!client.body.done) client.persistent = false;
+    const size = end - start;
+    if (statusCode >= 400 && door.normalizesErrors && !showsErrors) {
+      this.#normalized = { answer: normalizedAnswer(this.#passage, shape.head, this.#sanitize), left: runtime.limits.normalizedBody };
+      return this.#skip(this.#normalized, size);
     }
-    return `${statusLine(head)}${keptLines(head, runtime.hopByHop)}${masked}${door.responseLines(exchange)}${framing}${this.#connectionLine()}\r\n`;
+    exchange.kind = 'request';
+    exchange.responseBytes += size;
+    const text = responseHead(this.#passage, shape, this.#sanitize);
+    if (size === 0) return client.write(text);
+    if (size <= COPY_LIMIT) return client.write(text + bytes.toString('latin1', start, end));
+    client.socket.cork();
+    client.write(text);
+    const flowing = this.#pass(client, bytes, start, end);
+    client.socket.uncork();
+    return flowing;
   }
 
-  /** The whole answer to a 4xx or 5xx with the neutral body of the door: what described the old body goes with it. Made while the head is at hand. */
-  #normalizedAnswer(head: Head): string {
-    const { exchange, door, runtime } = this.#passage;
-    const { contentType, body } = door.normalizedError(exchange, head.statusCode);
-    const masked = this.#hooks.sanitize(this.#passage, head, runtime.representationFields);
-    const kept = keptLines(head, runtime.representationFields);
-    const shown = exchange.method === 'HEAD' ? '' : body;
-    const length = Buffer.byteLength(body);
-    exchange.responseBytes = shown === '' ? 0 : length;
-    return `${statusLine(head)}${kept}${masked}${door.responseLines(exchange)}Content-Type: ${contentType}\r\nContent-Length: ${length}\r\n${this.#connectionLine()}\r\n${Buffer.from(shown, 'utf8').toString('latin1')}`;
+  #respondBody(bytes: Buffer, start: number, end: number): boolean {
+    this.#passage.exchange.responseBytes += end - start;
+    return this.#pass(this.#passage.client, bytes, start, end);
   }
 
-  #pass(upstream: UpstreamConnection, client: ServerConnection, bytes: Buffer, start: number, end: number): boolean {
+  #respondTrailers(trailers: Head | null): void {
+    if (trailers === null) return;
+    const { client, runtime } = this.#passage;
+    const masked = this.#sanitize(trailers, runtime.hopByHop);
+    client.write(masked + trailerSection(trailers, runtime.hopByHop));
+  }
+
+  #complete(): void {
+    this.#end('completed', null);
+    this.#passage.client.finish();
+  }
+
+  #pass(client: ServerConnection, bytes: Buffer, start: number, end: number): boolean {
+    // Without an upstream the bytes are ours: they were held back.
+    if (this.#upstream === null) return client.write(bytes.subarray(start, end));
     this.#passer ??= new ReadPasser();
-    return this.#passer.pass(upstream, client, bytes, start, end);
+    return this.#passer.pass(this.#upstream, client, bytes, start, end);
   }
+
+  // Inside: a response that is looked at before it goes on.
+
+  #hold(review: Review, upstream: UpstreamConnection, bytes: Buffer, start: number, end: number): void {
+    const held = new HeldResponse(upstream, this.#passage.runtime.limits.head, () => this.#upstream?.resume());
+    this.#held = held;
+    this.#reviewing = new AbortController();
+    held.take(bytes, start, end);
+    review(held, this.#reviewing.signal).then(
+      (verdict) => this.#decided(held, verdict),
+      (error: unknown) => this.#giveUp(new SallyportError('internal_error', { cause: error })),
+    );
+  }
+
+  #decided(held: HeldResponse, verdict: Verdict): void {
+    if (this.#over) return;
+    this.#held = null;
+    this.#reviewing = null;
+    if (verdict.again) {
+      this.#dropUpstream();
+      this.#requestText = null;
+      this.start();
+      return;
+    }
+    const { statusCode } = verdict.head;
+    // Between a status that has a body and one that has none, the framing of the upstream does not carry over.
+    const reframed = isBodyless(statusCode) !== isBodyless(held.head.statusCode) ? NOTHING : null;
+    const whole = verdict.replacement ?? held.content ?? reframed;
+    if (whole !== null) {
+      this.#dropUpstream();
+      this.#respondWhole(verdict, whole);
+      return;
+    }
+    const raw = held.raw;
+    const { bodyKind, contentOnly } = held;
+    const flowing = this.#respond({ head: verdict.head, bodyKind, contentOnly }, raw, 0, raw.length, verdict.showsErrors);
+    // A neutral answer may have been all that there was to say.
+    if (this.#over) return;
+    if (held.fault !== null) this.#giveUp(held.fault);
+    else if (!held.ended) {
+      if (flowing) this.#upstream?.resume();
+    } else if (this.#normalized !== null) this.#answerNormalized();
+    else {
+      if (!held.contentOnly) this.#respondTrailers(held.trailers);
+      this.#complete();
+    }
+  }
+
+  /** Answers with a body that is at hand as a whole: another one, or the one that somebody read. */
+  #respondWhole({ head, showsErrors }: Extract<Verdict, { again: false }>, whole: Uint8Array): void {
+    const { exchange, client, door, runtime } = this.#passage;
+    exchange.status = head.statusCode;
+    this.#responseBegun = true;
+    if (!client.body.done) client.persistent = false;
+    if (head.statusCode >= 400 && door.normalizesErrors && !showsErrors) {
+      client.write(normalizedAnswer(this.#passage, head, this.#sanitize));
+      this.#complete();
+      return;
+    }
+    // What may not have a body has none, whatever stands in (RFC 9110 §6.4.1).
+    const bodyless = exchange.method === 'HEAD' || isBodyless(head.statusCode);
+    const length = bodyless ? '' : `Content-Length: ${whole.length}\r\n`;
+    client.write(wholeResponseHead(this.#passage, head, runtime.hopByHop, length, this.#sanitize));
+    if (!bodyless) {
+      exchange.responseBytes = whole.length;
+      client.write(whole);
+    }
+    this.#complete();
+  }
+
+  // Inside: a response of which only the status goes on.
 
   /** Lets go of the body of an error. Longer than anyone reads of an error page: the answer is known, the rest is not waited for. */
   #skip(normalized: { left: number }, size: number): boolean {
@@ -325,14 +385,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     }
     client.write(this.#normalized?.answer ?? '');
     this.#normalized = null;
-    this.#end('completed', null);
-    client.finish();
-  }
-
-  #connectionLine(): string {
-    const { client } = this.#passage;
-    if (!client.persistent) return 'Connection: close\r\n';
-    return client.head.minorVersion === 0 ? 'Connection: keep-alive\r\n' : '';
+    this.#complete();
   }
 
   /** The upstream agreed to another protocol: from here on bytes go both ways, unseen. */
@@ -345,7 +398,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     }
     exchange.status = 101;
     this.#responseBegun = true;
-    const masked = this.#hooks.sanitize(this.#passage, head, runtime.hopByHop);
+    const masked = this.#sanitize(head, runtime.hopByHop);
     const kept = keptLines(head, runtime.hopByHop);
     client.write(`${statusLine(head)}Connection: Upgrade\r\nUpgrade: websocket\r\n${kept}${masked}${this.#passage.door.responseLines(exchange)}\r\n`);
     const early = Buffer.from(bytes.subarray(start, end));
@@ -364,10 +417,14 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     tunnel.start(fromClient, early);
   }
 
-  #mayRepeat(upstream: UpstreamConnection, error: SallyportError): boolean {
-    const { client, exchange } = this.#passage;
-    const dead = error.code === 'upstream_reset' && upstream.reused;
-    return dead && !this.#repeated && client.bodyKind === BodyKind.none && idempotent.has(exchange.method) && exchange.kind === 'request';
+  // Inside: the end.
+
+  /** Ends the exchange in the clearest way that is left: an answer of ours, or a response that breaks off where it is. */
+  #giveUp(error: SallyportError): void {
+    this.#dropUpstream();
+    if (this.#normalized !== null) this.#answerNormalized();
+    else if (this.#responseBegun) this.#break(error);
+    else this.#refuse(error);
   }
 
   /** The client has part of a response that will not be completed: it has to see that. */
@@ -400,6 +457,9 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #leave(): void {
     this.#cancelDial?.();
     this.#cancelDial = null;
+    this.#reviewing?.abort(new SallyportError('client_aborted'));
+    this.#reviewing = null;
+    this.#held = null;
     if (this.#passage.runtime.timeouts.total > 0) deadlines.forget(this);
   }
 
@@ -411,7 +471,8 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   }
 }
 
-function authorityOf({ tls, host, port }: DialTarget): string {
-  const name = host.includes(':') ? `[${host}]` : host;
-  return port === (tls ? 443 : 80) ? name : `${name}:${port}`;
+function isBodyless(status: number): boolean {
+  return status === 204 || status === 304;
 }
+
+const NOTHING = new Uint8Array(0);

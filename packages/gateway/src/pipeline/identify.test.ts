@@ -1,12 +1,15 @@
 import { createHash } from 'node:crypto';
-import type { SallyportError } from '@sallyport/sdk';
+import { SallyportError } from '@sallyport/sdk';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Caller } from '../exchange.js';
 import { rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, problem, stopEverything } from '../testing/scene.test.support.js';
 import { echo } from '../testing/scripted-upstream.test.support.js';
+import { type CertificateConfig, compileCertificatePattern } from '../tls/mutual/certificate-pattern.js';
+import type { ClientCertificate, PresentedCertificate } from '../tls/mutual/client-certificate.js';
+import { parseDistinguishedName } from '../tls/mutual/distinguished-name.js';
 import { CallerRegistry, digestToken } from './callers.js';
-import { identify, presentedToken, stillHolds } from './identify.js';
+import { type Identity, identify, presentedToken, stillHolds } from './identify.js';
 import { FailureThrottle } from './throttle.js';
 
 afterEach(stopEverything);
@@ -53,7 +56,7 @@ describe('who is asking', () => {
 
   test.each(['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1'])('is the loopback caller at %s without a token', (address) => {
     const { callers, here } = registry();
-    expect(identify(null, address, callers, new FailureThrottle())).toEqual({ caller: here, digest: null });
+    expect(identify(null, address, callers, new FailureThrottle())).toEqual({ caller: here, digest: null, certificate: null });
   });
 
   test.each(['203.0.113.7', '10.0.0.1', '::ffff:10.0.0.1', '::127.0.0.1', '1127.0.0.1', ''])('is nobody at %s without a token', (address) => {
@@ -72,13 +75,102 @@ describe('who is asking', () => {
 
   test('holds only as long as the caller is registered', () => {
     const { callers, ci, here } = registry();
-    const identity = { caller: ci, digest: digestToken(TOKEN) };
+    const identity = { caller: ci, digest: digestToken(TOKEN), certificate: null };
     expect(stillHolds(identity, callers)).toBe(ci);
     callers.remove(digestToken(TOKEN));
     expect(stillHolds(identity, callers)).toBeNull();
-    expect(stillHolds({ caller: here, digest: null }, callers)).toBe(here);
+    expect(stillHolds({ caller: here, digest: null, certificate: null }, callers)).toBe(here);
     callers.loopback = null;
-    expect(stillHolds({ caller: here, digest: null }, callers)).toBeNull();
+    expect(stillHolds({ caller: here, digest: null, certificate: null }, callers)).toBeNull();
+  });
+});
+
+describe('who is asking with a certificate', () => {
+  const certificate = (dns: string, fingerprint = 'ab'.repeat(32)): ClientCertificate => ({
+    fingerprint,
+    subject: parseDistinguishedName(`CN=${dns}`),
+    issuer: null,
+    names: [{ kind: 'dns', value: dns }],
+  });
+  const presented = (one: ClientCertificate, refusal: SallyportError | null = null): PresentedCertificate => ({
+    certificate: one,
+    refusal: () => refusal,
+  });
+  const caller = (name: string): Caller => ({ name, kind: 'certificate', credentials: new Set() });
+  const known = (...patterns: readonly [string, CertificateConfig][]): CallerRegistry => {
+    const callers = new CallerRegistry();
+    for (const [name, pattern] of patterns) callers.addCertificate(caller(name), compileCertificatePattern(pattern));
+    return callers;
+  };
+  const ask = (callers: CallerRegistry, one: PresentedCertificate | null, token: string | null = null, address = '127.0.0.1') => {
+    const found = identify(token, address, callers, new FailureThrottle(), one);
+    return found instanceof SallyportError ? found.code : found.caller.name;
+  };
+
+  test('is the caller that names it most closely', () => {
+    const fingerprint = 'ab'.repeat(32);
+    const patterns: [string, CertificateConfig][] = [
+      ['everyone', 'any'],
+      ['wide', { san: ['dns:*.*.example.com'] }],
+      ['narrow', { san: ['dns:*.eu.example.com'] }],
+      ['exact', { san: ['dns:a.eu.example.com', 'dns:*.example.com'] }],
+      ['both', { san: ['dns:b.eu.example.com'], subject: 'CN=b.eu.example.com' }],
+      ['one', { fingerprint: [fingerprint] }],
+    ];
+    for (const order of [patterns, [...patterns].reverse()]) {
+      const callers = known(...order);
+      const other = 'cd'.repeat(32);
+      expect(ask(callers, presented(certificate('somebody', other)))).toBe('everyone');
+      expect(ask(callers, presented(certificate('a.us.example.com', other)))).toBe('wide');
+      expect(ask(callers, presented(certificate('c.eu.example.com', other)))).toBe('narrow');
+      expect(ask(callers, presented(certificate('a.eu.example.com', other)))).toBe('exact');
+      expect(ask(callers, presented(certificate('b.eu.example.com', other)))).toBe('both');
+      expect(ask(callers, presented(certificate('a.eu.example.com', fingerprint)))).toBe('one');
+    }
+  });
+
+  test('is nobody when several name it equally well, and the answer lists them', () => {
+    const callers = known(['b', { san: ['dns:a.example.com'] }], ['a', { subject: 'CN=a.example.com' }]);
+    expect(identify(null, '127.0.0.1', callers, new FailureThrottle(), presented(certificate('a.example.com')))).toMatchObject({
+      code: 'caller_ambiguous',
+      status: 403,
+      members: { candidates: ['a', 'b'] },
+    });
+  });
+
+  test('is never the loopback caller, and nobody when no caller fits', () => {
+    const { callers } = registry();
+    expect(ask(callers, null)).toBe('here');
+    expect(ask(callers, presented(certificate('a.example.com')))).toBe('client_certificate_unknown');
+  });
+
+  test('a token has to belong to a caller that names the certificate', () => {
+    const { callers, ci } = registry();
+    const both: Caller = { name: 'both', kind: 'token', credentials: 'all' };
+    callers.add(both, digestToken('another-token-of-a-caller'), compileCertificatePattern({ san: ['dns:a.example.com'] }));
+    const good = presented(certificate('a.example.com'));
+    expect(ask(callers, null, TOKEN)).toBe(ci.name);
+    expect(ask(callers, good, TOKEN)).toBe('client_certificate_unknown');
+    expect(ask(callers, good, 'another-token-of-a-caller')).toBe('both');
+    expect(ask(callers, presented(certificate('b.example.com')), 'another-token-of-a-caller')).toBe('client_certificate_unknown');
+    expect(ask(callers, null, 'another-token-of-a-caller')).toBe('client_certificate_required');
+    expect(ask(callers, good, 'a-token-nobody-has')).toBe('caller_unknown');
+    const identity = identify('another-token-of-a-caller', '', callers, new FailureThrottle(), good) as Identity;
+    expect(stillHolds(identity, callers)).toBe(both);
+    callers.add(both, digestToken('another-token-of-a-caller'), compileCertificatePattern({ san: ['dns:c.example.com'] }));
+    expect(stillHolds(identity, callers)).toBeNull();
+  });
+
+  test('is nobody any more once the certificate is not acceptable', () => {
+    const callers = known(['everyone', 'any']);
+    let refusal: SallyportError | null = null;
+    const one: PresentedCertificate = { certificate: certificate('a.example.com'), refusal: () => refusal };
+    const identity = identify(null, '', callers, new FailureThrottle(), one) as Identity;
+    expect(stillHolds(identity, callers)?.name).toBe('everyone');
+    expect(stillHolds(identity, known(['one', { subject: 'CN=b' }]))).toBeNull();
+    refusal = new SallyportError('client_certificate_unacceptable');
+    expect(stillHolds(identity, callers)).toBeNull();
+    expect(ask(callers, one)).toBe('client_certificate_unacceptable');
   });
 });
 

@@ -11,6 +11,8 @@ export function inject(passage: Passage, binding: Binding, material: Material): 
   const { exchange } = passage;
   const { head } = passage.client;
   const rendered = binding.render(material);
+  passage.binding = binding;
+  passage.material = material;
   exchange.credential = binding.credential.name;
   exchange.injectedHeaders = binding.fieldNames;
   exchange.secrets = rendered.secrets;

@@ -2,13 +2,19 @@ import { STATUS_CODES } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Material } from '@sallyport/credentials';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
+import { pathForms } from '../policy/path-forms.js';
+import { BodyKind } from '../wire/body-reader.js';
 import { admit } from './admit.js';
 import type { Binding } from './bindings.js';
-import { Forward, type ForwardHooks } from './forward.js';
+import { adopt, type ConsultedPlugin, consult, place, refreshAhead, unplace } from './consult.js';
+import { Forward, type ForwardHooks, idempotent } from './forward.js';
+import type { ForwardTarget } from './forward-targets.js';
 import { inject } from './inject.js';
-import type { Passage } from './passage.js';
+import type { Passage, Transaction } from './passage.js';
 import { record } from './record.js';
 import { resolve } from './resolve.js';
+import { renewAfterRefusal, reviewByPlugin } from './review.js';
+import { route } from './route.js';
 import { sanitize } from './sanitize.js';
 import { select } from './select.js';
 
@@ -18,7 +24,7 @@ import { select } from './select.js';
  * `choice` is the credential that the client asked for by name; null when it did not.
  */
 export function run(passage: Passage, choice: string | null): void {
-  const { exchange, runtime } = passage;
+  const { exchange, runtime, transaction } = passage;
   const permits = admit(exchange, runtime.policy);
   if (permits instanceof SallyportError) {
     refuse(passage, permits);
@@ -26,14 +32,10 @@ export function run(passage: Passage, choice: string | null): void {
   }
   passage.permits = permits;
   const full = exchange.kind === 'upgrade' ? runtime.noRoomForTunnel() : null;
-  if (full !== null) {
-    refuse(passage, full);
-    return;
-  }
-  const binding = select(exchange, exchange.caller, choice, runtime.bindings);
-  if (binding instanceof SallyportError) refuse(passage, binding);
-  else if (binding === null) new Forward(passage, hooks).start();
-  else resolveThenForward(passage, binding);
+  if (full !== null) refuse(passage, full);
+  else if (transaction === null || runtime.plugin === null) withBinding(passage, choice);
+  else if (runtime.plugin.routes) routed(passage, runtime.plugin, transaction, choice);
+  else withPlugin(passage, runtime.plugin, transaction, choice);
 }
 
 /** Answers the client that its request does not get through, and ends the exchange. */
@@ -63,16 +65,44 @@ export function settle(passage: Passage): void {
 }
 
 const hooks: ForwardHooks = {
-  sanitize: ({ door, injectedFields, placedValues }, head, dropped) =>
-    sanitize(head, { sensitive: door.sensitiveFields, injected: injectedFields, placed: placedValues, dropped }),
-  refuse,
+  sanitize: ({ door, injectedFields, injectedNames, placedValues }, head, dropped) =>
+    sanitize(head, { sensitive: door.sensitiveFields, injected: injectedFields, injectedNames, placed: placedValues, dropped }),
+  review(passage, status) {
+    const { binding, transaction, destination, exchange } = passage;
+    const { plugin } = passage.runtime;
+    if (status === 401 && passage.renewable) {
+      // Once: what is refused a second time is refused for another reason.
+      passage.renewable = false;
+      if (binding !== null) return renewAfterRefusal((signal) => renewInjected(passage, binding, signal));
+      if (plugin !== null && transaction !== null) return renewAfterRefusal((signal) => renewPlaced(passage, plugin, transaction, signal));
+    }
+    if (plugin === null || transaction === null || destination !== null || !plugin.modifiesResponses) return null;
+    return exchange.kind === 'request' ? reviewByPlugin(passage, plugin, transaction) : null;
+  },
+  refuse: (passage, error) => refuse(passage, passage.destination === null ? error : unavailable(passage.destination, error)),
   settle,
 };
+
+/** What kept us from a forward target is the business of whoever runs it; the log has it. */
+function unavailable({ name }: ForwardTarget, error: SallyportError): SallyportError {
+  if (!error.code.startsWith('upstream_')) return error;
+  return new SallyportError('forward_target_unavailable', { members: { forward_target: name, reason: error.code }, cause: error });
+}
+
+/** Whether the same request can be sent a second time: it does the same then, and nothing of it is gone. */
+function mayGoAgain({ exchange, client, wholeBody }: Passage): boolean {
+  return idempotent.has(exchange.method) && (wholeBody !== null || client.bodyKind === BodyKind.none);
+}
 
 /** Codes that mean something went wrong, rather than that somebody said no. */
 const failures: ReadonlySet<string> = new Set([
   'credential_unavailable',
   'credential_unusable',
+  'plugin_failed',
+  'plugin_timeout',
+  'plugin_result_invalid',
+  'forward_target_unknown',
+  'forward_target_unavailable',
   'upstream_dns_failed',
   'upstream_refused',
   'upstream_unreachable',
@@ -90,45 +120,156 @@ const failures: ReadonlySet<string> = new Set([
   'internal_error',
 ]);
 
-function resolveThenForward(passage: Passage, binding: Binding): void {
-  let abort: AbortController | null = null;
-  const material = resolve(binding.credential, () => {
-    abort = new AbortController();
-    return abort.signal;
-  });
-  if (!(material instanceof Promise)) {
-    passage.exchange.resolveMs = 0;
-    injectAndForward(passage, binding, material);
+/** The way of a request to a forward target, or on to its credentials. */
+function routed(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, choice: string | null): void {
+  waitFor(
+    passage,
+    (signal) => plugin.host.routeRequest(transaction.context(), signal),
+    (action) => {
+      if (action === null) withPlugin(passage, plugin, transaction, choice);
+      else {
+        route(passage, action.forwardTo);
+        forward(passage);
+      }
+    },
+    (error) => plugin.onFailure(error, passage.exchange.requestId),
+  );
+}
+
+/** Credentials that the plugin gave before, or gives now. A plugin that gives none leaves them to the bindings. */
+function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, choice: string | null): void {
+  if (!plugin.givesCredentials) {
+    withBinding(passage, choice);
     return;
   }
+  passage.exchange.credential = plugin.host.name;
+  const kept = plugin.credentials.cached(transaction.key);
+  if (kept !== null) {
+    passage.exchange.resolveMs = 0;
+    if (Date.now() >= kept.refreshAt) refreshAhead(passage, plugin, transaction);
+    place(passage, kept.fields);
+    passage.renewable = mayGoAgain(passage);
+    forward(passage);
+    return;
+  }
+  waitFor(
+    passage,
+    (signal) => consult(passage, plugin, transaction, signal),
+    ({ credential, changes }) => {
+      const moved = changes !== null && adopt(passage, changes);
+      if (credential !== null) place(passage, credential.fields);
+      if (moved) admitAgain(passage);
+      forward(passage);
+    },
+    (error) => plugin.onFailure(error, passage.exchange.requestId),
+  );
+}
+
+/** The upstream refused what the plugin gave: it is asked once more, but not for every request that is refused. */
+async function renewPlaced(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<boolean> {
+  const refused = plugin.credentials.cached(transaction.key);
+  if (refused !== null) {
+    if (!plugin.mayRenew(transaction)) return false;
+    plugin.credentials.invalidate(transaction.key, refused);
+  }
+  const { credential, changes } = await consult(passage, plugin, transaction, signal);
+  if (credential === null || changes?.path != null || credential.fields.lines === passage.injectedLines) return false;
+  unplace(passage);
+  place(passage, credential.fields);
+  return true;
+}
+
+/** A plugin moved the request to another path: what holds for the first holds for that one. Throws what `admit` answers. */
+function admitAgain(passage: Passage): void {
+  const { exchange, runtime } = passage;
+  if (pathForms(exchange.path) === null) throw new SallyportError('target_path_ambiguous');
+  const permits = admit(exchange, runtime.policy);
+  if (permits instanceof SallyportError) throw permits;
+  passage.permits = permits;
+}
+
+function withBinding(passage: Passage, choice: string | null): void {
+  const { exchange, runtime } = passage;
+  const binding = select(exchange, exchange.caller, choice, runtime.bindings);
+  if (binding instanceof SallyportError) refuse(passage, binding);
+  else if (binding === null) forward(passage);
+  else resolveThenForward(passage, binding);
+}
+
+function resolveThenForward(passage: Passage, binding: Binding): void {
+  const { credential } = binding;
+  const material = credential.current();
+  if (material === null)
+    waitFor(
+      passage,
+      (signal) => resolve(credential, signal),
+      (fresh) => injectAndForward(passage, binding, fresh),
+    );
+  else {
+    passage.exchange.resolveMs = 0;
+    attempt(passage, () => injectAndForward(passage, binding, material));
+  }
+}
+
+function injectAndForward(passage: Passage, binding: Binding, material: Material): void {
+  inject(passage, binding, material);
+  passage.renewable = binding.credential.renewable && mayGoAgain(passage);
+  forward(passage);
+}
+
+/** The upstream refused what was injected: it is fetched once more, but not for every request that is refused. */
+async function renewInjected(passage: Passage, binding: Binding, signal: AbortSignal): Promise<boolean> {
+  const { credential } = binding;
+  const refused = passage.material;
+  if (refused === null) return false;
+  if (credential.current() === refused) {
+    if (!binding.mayRenew(performance.now())) return false;
+    credential.invalidate(refused);
+  }
+  const fresh = await resolve(credential, signal);
+  if (fresh.secret.reveal() === refused.secret.reveal()) return false;
+  passage.query = null;
+  inject(passage, binding, fresh);
+  return true;
+}
+
+function forward(passage: Passage): void {
+  new Forward(passage, hooks).start();
+}
+
+/** Waits for one step of an exchange and goes on when it has come; who leaves meanwhile gives it up. */
+function waitFor<T>(passage: Passage, step: (signal: AbortSignal) => Promise<T>, next: (value: T) => void, onFailure?: Failed): void {
+  const abort = new AbortController();
   const began = performance.now();
   const { client, exchange } = passage;
-  client.onGone = () => abort?.abort(new SallyportError('client_aborted'));
+  client.onGone = () => abort.abort(new SallyportError('client_aborted'));
   const waited = (): void => {
     client.onGone = null;
-    exchange.resolveMs = performance.now() - began;
+    exchange.resolveMs = Math.max(0, exchange.resolveMs) + performance.now() - began;
   };
-  material.then(
-    (fresh) => {
+  step(abort.signal).then(
+    (value) => {
       waited();
-      injectAndForward(passage, binding, fresh);
+      attempt(passage, () => next(value));
     },
     (error: unknown) => {
       waited();
+      const failure = asSallyportError(error);
+      onFailure?.(failure);
       if (client.closed) abandon(passage);
-      else refuse(passage, withoutSource(asSallyportError(error)));
+      else refuse(passage, withoutSource(failure));
     },
   );
 }
 
-function injectAndForward(passage: Passage, binding: Binding, material: Material): void {
+type Failed = (error: SallyportError) => void;
+
+function attempt(passage: Passage, step: () => void): void {
   try {
-    inject(passage, binding, material);
+    step();
   } catch (error) {
     refuse(passage, asSallyportError(error));
-    return;
   }
-  new Forward(passage, hooks).start();
 }
 
 /** The same failure without what only the operator should read: sources name files and quote programs. The log has all of it. */

@@ -1,6 +1,6 @@
 import type { Credential, Material } from '@sallyport/credentials';
 
-/** The fresh material of a credential: at once when it is at hand, otherwise a promise that settles when it is, fails, or is given up. */
-export function resolve(credential: Credential, signal: () => AbortSignal): Material | Promise<Material> {
-  return credential.current() ?? credential.resolve(signal());
+/** The fresh material of a credential that is not at hand: settles when it is there, fails, or is given up. */
+export async function resolve(credential: Credential, signal: AbortSignal): Promise<Material> {
+  return await credential.resolve(signal);
 }

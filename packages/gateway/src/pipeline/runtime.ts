@@ -11,6 +11,8 @@ import type { ServerTimeouts } from '../wire/server-connection.js';
 import type { Tunnel } from '../wire/tunnel.js';
 import type { BindingTable } from './bindings.js';
 import type { CallerRegistry } from './callers.js';
+import type { ConsultedPlugin } from './consult.js';
+import type { ForwardTarget } from './forward-targets.js';
 import type { FailureThrottle } from './throttle.js';
 
 /** Milliseconds; 0 means no limit. */
@@ -23,6 +25,8 @@ export interface Limits {
   readonly head: HeadLimits;
   readonly tunnels: number;
   readonly normalizedBody: number;
+  /** What a plugin may hold of a body. */
+  readonly pluginBody: number;
 }
 
 /** What describes a body and goes with it when the body is replaced. */
@@ -57,6 +61,9 @@ export class Runtime {
   readonly callers: CallerRegistry;
   readonly throttle: FailureThrottle;
   readonly credentials: ReadonlyMap<string, Credential>;
+  /** Null without a plugin. */
+  readonly plugin: ConsultedPlugin | null;
+  readonly forwardTargets: ReadonlyMap<string, ForwardTarget>;
   readonly pool: OriginPool;
   /** For tunnels, which are dialed outside the pool. */
   readonly dialSettings: DialSettings;
@@ -79,6 +86,8 @@ export class Runtime {
     this.callers = parts.callers;
     this.throttle = parts.throttle;
     this.credentials = parts.credentials;
+    this.plugin = parts.plugin;
+    this.forwardTargets = parts.forwardTargets;
     this.pool = parts.pool;
     this.dialSettings = parts.dialSettings;
     this.leaves = parts.leaves;
@@ -109,12 +118,14 @@ export class Runtime {
   retire(): void {
     this.#retired = true;
     this.pool.close();
+    for (const { pool } of this.forwardTargets.values()) pool.close();
     this.#closeWhenDone();
   }
 
   #closeWhenDone(): void {
     if (!this.#retired || this.#open > 0) return;
     for (const credential of this.credentials.values()) credential.close();
+    this.plugin?.close();
   }
 }
 

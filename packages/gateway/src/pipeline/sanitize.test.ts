@@ -135,7 +135,7 @@ test('no placed value of four characters or more is left, and a head without one
       const bytes = Buffer.from(written, 'latin1');
       head.begin(bytes, 0);
       fc.pre(head.scanResponse(bytes.length) === Scan.complete);
-      const masked = sanitize(head, { sensitive: NONE, injected: null, placed, dropped: NONE });
+      const masked = sanitize(head, { sensitive: NONE, injected: null, injectedNames: [], placed, dropped: NONE });
       const result = `${statusLine(head)}${keptLines(head, NONE)}${masked}\r\n`;
       const sought = placed.filter((one) => one.length >= 4);
       if (!sought.some((one) => written.includes(one))) expect(result).toBe(written);

@@ -1,6 +1,6 @@
 import type { FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
-import { cutNominated } from '../wire/head-writer.js';
+import { cutByName, cutNominated } from '../wire/head-writer.js';
 
 const MASK = '[secret]';
 const SHORTEST = 4;
@@ -11,6 +11,8 @@ export interface Unwanted {
   readonly sensitive: FieldSet;
   /** Fields that were injected; null for none. */
   readonly injected: FieldSet | null;
+  /** The same as lower-case names. */
+  readonly injectedNames: readonly string[];
   /** Values that were placed into the request, Latin-1. */
   readonly placed: readonly string[];
   /** Fields that are not written to the client anyway: nothing may stand in for them. */
@@ -22,11 +24,12 @@ export interface Unwanted {
  * door, and values that were placed into the request, wherever the upstream echoes them, the reason phrase included. Answers the lines that stand in
  * for echoing fields.
  */
-export function sanitize(head: Head, { sensitive, injected, placed, dropped }: Unwanted): string {
+export function sanitize(head: Head, { sensitive, injected, injectedNames, placed, dropped }: Unwanted): string {
   for (let i = 0; i < head.count; i++) {
     const id = head.id[i];
     if (id !== 0 && (sensitive[id] === 1 || injected?.[id] === 1)) head.cut[i] = 1;
   }
+  for (const name of injectedNames) cutByName(head, name);
   // Nearly always these searches find nothing, and the head goes on as it is.
   if (!placed.some((value) => value.length >= SHORTEST && echoes(head, value))) return '';
   // RFC 9112 §4: a reason phrase means nothing, so it goes as a whole.

@@ -43,7 +43,8 @@ export const eventFields: readonly EventField[] = [
     'the policy was asked',
   ),
   field('rule', 'string', chars(LIMITS.rule), 'The rule that decided.', 'a rule matched'),
-  field('credential', 'string', chars(LIMITS.name), 'The name of the credential that was selected.', 'one was selected'),
+  field('forward_target', 'string', chars(LIMITS.name), 'The forward target that it went to instead of its target.', 'a route led to one'),
+  field('credential', 'string', chars(LIMITS.name), 'The name of the credential that was selected, or of the plugin that gave one.', 'there was one'),
   field(
     'injected_headers',
     'array of strings',
@@ -145,26 +146,36 @@ function target(exchange: Exchange, secrets: Sought): string {
 }
 
 /** The part that depends on rule and binding alone, and so is mostly the same as for the exchange before. */
-let lastDecisions: { verdict: unknown; rule: unknown; credential: unknown; headers: unknown; text: string } = {
+let lastDecisions: { verdict: unknown; rule: unknown; forwardTarget: unknown; credential: unknown; headers: unknown; text: string } = {
   verdict: null,
   rule: null,
+  forwardTarget: null,
   credential: null,
   headers: null,
   text: '',
 };
 
-function decisions({ verdict, rule, credential, injectedHeaders: headers }: Exchange): string {
+function decisions({ verdict, rule, forwardTarget, credential, injectedHeaders: headers }: Exchange): string {
   const last = lastDecisions;
-  if (last.verdict === verdict && last.rule === rule && last.credential === credential && last.headers === headers) return last.text;
+  if (
+    last.verdict === verdict &&
+    last.rule === rule &&
+    last.forwardTarget === forwardTarget &&
+    last.credential === credential &&
+    last.headers === headers
+  ) {
+    return last.text;
+  }
   let text = '';
   if (verdict !== null) text += `,"verdict":"${verdict}"`;
   if (rule !== null) text += `,"rule":${own(rule, LIMITS.rule)}`;
+  if (forwardTarget !== null) text += `,"forward_target":${own(forwardTarget, LIMITS.name)}`;
   if (credential !== null) text += `,"credential":${own(credential, LIMITS.name)}`;
   if (headers.length > 0) {
     const names = headers.slice(0, HEADER_NAMES).map((name) => own(name, LIMITS.header));
     text += `,"injected_headers":[${names.join(',')}]`;
   }
-  lastDecisions = { verdict, rule, credential, headers, text };
+  lastDecisions = { verdict, rule, forwardTarget, credential, headers, text };
   return text;
 }
 

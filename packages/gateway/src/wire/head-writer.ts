@@ -55,7 +55,7 @@ export function cutNominated(head: Head): void {
 }
 
 /** Cuts every field of that lower-case name. */
-function cutByName(head: Head, name: string): void {
+export function cutByName(head: Head, name: string): void {
   for (let i = 0; i < head.count; i++) {
     const start = head.nameStart[i];
     if (head.nameEnd[i] - start === name.length && startsWithName(head, start, name)) head.cut[i] = 1;

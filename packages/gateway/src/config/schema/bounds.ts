@@ -28,6 +28,7 @@ export function limitsSchema() {
       idle_per_upstream: integer(0, 100_000).prefault(64).describe('Unused connections kept open to one upstream.'),
       tunnels: integer(0, 1_000_000).prefault(5_000).describe('Tunnels and upgraded connections.'),
       normalized_body: size(1_024, 1_073_741_824).prefault('1mb').describe('Bytes of an error body that is replaced by a uniform one.'),
+      plugin_body: size(1_024, 1_073_741_824).prefault('1mb').describe('Bytes of a body that a plugin may hold.'),
     })
     .prefault({})
     .describe('How much the gateway holds at once.');

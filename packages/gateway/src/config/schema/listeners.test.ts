@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { expectProblems, gateway, problemsOf } from '../expected-problems.test.support.js';
 
+const PAIR = 'cert: /dev/null, key: /dev/null';
+const ANY = 'callers: { platform: { certificate: any } }';
+
 describe('listeners', () => {
   test.each([
     ['none', gateway('‸listeners: {}'), [['gateway.listeners', 'expected at least one of forward and sidecar']]],
@@ -85,6 +88,66 @@ describe('listeners', () => {
       gateway('listeners: { sidecar: { host: ‸"::" } }'),
       [['gateway.listeners.sidecar.host', 'others can reach this address']],
     ],
+    [
+      'beyond loopback with a token that needs a certificate',
+      gateway('listeners: { sidecar: { host: ‸"::" } }', 'callers: { a: { token: { env: LONG }, certificate: any } }'),
+      [['gateway.listeners.sidecar.host', 'others can reach this address']],
+    ],
+    [
+      'client_ca without a caller',
+      gateway(`listeners: { sidecar: { tls: { ${PAIR}, client_ca: ‸/dev/null } } }`, 'callers: { a: { token: { env: LONG } } }'),
+      [['gateway.listeners.sidecar.tls.client_ca', 'clients have to present a certificate here']],
+    ],
+    [
+      'balancers without a caller',
+      gateway('listeners: { sidecar: { ‸trusted_proxies: [10.0.0.0/8] } }', 'callers: { a: { token: { env: LONG } } }'),
+      [['gateway.listeners.sidecar.trusted_proxies', 'clients have to present a certificate here']],
+    ],
+    [
+      'a bundle that is not there',
+      gateway(`listeners: { sidecar: { tls: { ${PAIR}, client_ca: [/dev/null, ‸ca.pem] } } }`, ANY),
+      [['gateway.listeners.sidecar.tls.client_ca[1]', 'the file cannot be read (ENOENT)']],
+    ],
+    [
+      'no bundle',
+      gateway(`listeners: { sidecar: { tls: { ${PAIR}, ‸client_ca: [] } } }`, ANY),
+      [['gateway.listeners.sidecar.tls.client_ca', 'expected at least one path']],
+    ],
+    [
+      'a list without a bundle',
+      gateway(`listeners: { sidecar: { tls: { ${PAIR}, crl: ‸/dev/null } } }`, ANY),
+      [['gateway.listeners.sidecar.tls.crl', 'needs client_ca']],
+    ],
+    [
+      'no balancer',
+      gateway('listeners: { sidecar: { ‸trusted_proxies: [] } }', ANY),
+      [['gateway.listeners.sidecar.trusted_proxies', 'expected at least one network']],
+    ],
+    [
+      'a balancer that is no network',
+      gateway('listeners: { sidecar: { trusted_proxies: [‸balancer] } }', ANY),
+      [['gateway.listeners.sidecar.trusted_proxies[0]', 'is not a network']],
+    ],
+    [
+      'balancers of the forward door',
+      gateway('listeners: { forward: { ‸trusted_proxies: [10.0.0.1] } }', ANY),
+      [['gateway.listeners.forward.trusted_proxies', 'it belongs to gateway.listeners.sidecar']],
+    ],
+    [
+      'a header of nobody',
+      gateway('listeners: { sidecar: { ‸forwarded_certificate: {} } }', ANY),
+      [['gateway.listeners.sidecar.forwarded_certificate', 'needs trusted_proxies']],
+    ],
+    [
+      'a header that is not known',
+      gateway('listeners: { sidecar: { trusted_proxies: [10.0.0.1], forwarded_certificate: { header: ‸X-Client } } }', ANY),
+      [['gateway.listeners.sidecar.forwarded_certificate.header', 'expected X-Forwarded-Client-Cert or Client-Cert']],
+    ],
+    [
+      'a forwarded list without a bundle',
+      gateway('listeners: { sidecar: { trusted_proxies: [10.0.0.1], forwarded_certificate: { crl: ‸/dev/null } } }', ANY),
+      [['gateway.listeners.sidecar.forwarded_certificate.crl', 'needs ca']],
+    ],
   ] as const)('%s', (_, text, expected) => {
     expectProblems(text, expected);
   });
@@ -96,6 +159,16 @@ describe('listeners', () => {
     ['other loopback addresses', 'listeners: { forward: { host: 127.1.2.3 }, sidecar: { host: localhost } }'],
   ])('fine: %s', (_, line) => {
     expect(problemsOf(gateway(line))).toEqual([]);
+  });
+
+  test.each([
+    ['with certificates', `listeners: { sidecar: { host: 0.0.0.0, tls: { ${PAIR}, client_ca: /dev/null, crl: [/dev/null] } } }`],
+    [
+      'behind balancers',
+      'listeners: { sidecar: { host: 0.0.0.0, trusted_proxies: ["10.0.0.0/8", "::1"], forwarded_certificate: { ca: /dev/null } } }',
+    ],
+  ])('fine: beyond loopback %s', (_, line) => {
+    expect(problemsOf(gateway(line, ANY))).toEqual([]);
   });
 
   test('fine: beyond loopback with a token', () => {

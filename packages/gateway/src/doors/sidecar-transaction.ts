@@ -1,0 +1,67 @@
+import { TransactionContext } from '@sallyport/sdk';
+import type { Transaction } from '../pipeline/passage.js';
+import { rawContextKey } from '../plugins/context-hash.js';
+import type { Head } from '../wire/head.js';
+import { readContextData } from './context-data.js';
+import type { SidecarDoor } from './sidecar-door.js';
+
+/** The context fields of a request as they came, in the order of `contextFieldNames`; null for those that are not there. */
+type Values = readonly (string | null)[];
+
+/** Reads what the requests of one connection say about themselves: mostly the same as the one before, which costs no string. */
+export class TransactionReader {
+  #door: SidecarDoor | null = null;
+  #caller = '';
+  #values: Values = [];
+  #key = '';
+
+  /** What this request says. `caller` is whose name its credentials are kept under. */
+  read(head: Head, door: SidecarDoor, caller: string, traceId: string): Transaction {
+    if (!this.#same(head, door, caller)) {
+      this.#door = door;
+      this.#caller = caller;
+      this.#values = door.contextFields.map((id) => head.value(id));
+      this.#key = rawContextKey(caller, this.#values);
+    }
+    return new SidecarTransaction(this.#key, this.#values, traceId);
+  }
+
+  #same(head: Head, door: SidecarDoor, caller: string): boolean {
+    if (door !== this.#door || caller !== this.#caller) return false;
+    for (let i = 0; i < door.contextFields.length; i++) {
+      const value = this.#values[i];
+      const id = door.contextFields[i] as number;
+      if (value === null ? head.indexOf(id) >= 0 : !head.valueIs(id, value as string)) return false;
+    }
+    return true;
+  }
+}
+
+class SidecarTransaction implements Transaction {
+  readonly key: string;
+  readonly #values: Values;
+  readonly #traceId: string;
+  #context: TransactionContext | null = null;
+
+  constructor(key: string, values: Values, traceId: string) {
+    this.key = key;
+    this.#values = values;
+    this.#traceId = traceId;
+  }
+
+  context(): TransactionContext {
+    if (this.#context !== null) return this.#context;
+    const [targetUrl, vendorId, environmentId, marketplaceId, productId, subscriptionId] = this.#values.map((value) => value ?? '');
+    this.#context = new TransactionContext({
+      targetUrl: targetUrl as string,
+      vendorId: vendorId as string,
+      environmentId: environmentId as string,
+      marketplaceId: marketplaceId as string,
+      productId: productId as string,
+      subscriptionId: subscriptionId as string,
+      traceId: this.#traceId,
+      data: readContextData(this.#values.at(-1) ?? null),
+    });
+    return this.#context;
+  }
+}

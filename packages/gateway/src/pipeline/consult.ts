@@ -1,0 +1,114 @@
+import { asSallyportError, type SallyportError } from '@sallyport/sdk';
+import { LRUCache } from 'lru-cache';
+import { CredentialCache, type Obtained } from '../plugins/credential-cache.js';
+import type { PlacedFields } from '../plugins/placed-fields.js';
+import type { HeaderLines } from '../plugins/plugin-headers.js';
+import type { PluginHost, RequestChanges } from '../plugins/plugin-host.js';
+import { cutByName, cutByPrefix, cutNominated } from '../wire/head-writer.js';
+import { wholeRequestBody } from './forward/whole-request-body.js';
+import type { Passage, Transaction } from './passage.js';
+
+/** An upstream that refuses everything must not make us ask for credentials with every request. Milliseconds. */
+const RENEWAL_PAUSE = 10_000;
+
+/** The plugin of a runtime, with what is remembered of its answers. */
+export class ConsultedPlugin {
+  readonly host: PluginHost;
+  readonly credentials: CredentialCache;
+  readonly givesCredentials: boolean;
+  /** It may send calls to a forward target: otherwise nobody has to ask. */
+  readonly routes: boolean;
+  readonly modifiesResponses: boolean;
+  /** Hears of every failure, those included that the exchange goes on without. */
+  readonly onFailure: (error: SallyportError, requestId: string) => void;
+  readonly #renewed: LRUCache<string, true>;
+
+  constructor(host: PluginHost, cacheEntries: number, onFailure: (error: SallyportError, requestId: string) => void) {
+    this.host = host;
+    this.onFailure = onFailure;
+    this.credentials = new CredentialCache({ entries: cacheEntries, onRefreshFailure: (error) => onFailure(error, '') });
+    this.givesCredentials = host.methods.has('getCredentials');
+    this.routes = host.methods.has('routeRequest') && host.forwardReferences?.length !== 0;
+    this.modifiesResponses = host.methods.has('modifyResponse');
+    this.#renewed = new LRUCache({ max: cacheEntries, ttl: RENEWAL_PAUSE });
+  }
+
+  /** Whether the credentials of these calls may be thrown away because an upstream refused them. Answers yes once in ten seconds. */
+  mayRenew({ key }: Transaction): boolean {
+    if (this.#renewed.has(key)) return false;
+    this.#renewed.set(key, true);
+    return true;
+  }
+
+  /** Forgets its answers and ends it. Calls that are under way fail. */
+  close(): void {
+    this.credentials.close();
+    this.host.close().catch((error: unknown) => this.onFailure(asSallyportError(error), ''));
+  }
+}
+
+/** Asks the plugin for the credentials of one request: kept ones, shared ones, or its own. Rejects with a `SallyportError`. */
+export async function consult(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<Obtained> {
+  const key = { raw: transaction.key, context: transaction.context(), caller: passage.exchange.caller?.name ?? null };
+  return await plugin.credentials.obtain(key, ask(passage, plugin, transaction), signal);
+}
+
+/** Fetches anew, beside the requests, what is about to expire. */
+export function refreshAhead(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction): void {
+  plugin.credentials.refresh(transaction.key, ask(passage, plugin, transaction));
+}
+
+/** Puts the fields of a plugin in the place of what the client sent under their names; adds to what was placed before. */
+export function place(passage: Passage, fields: PlacedFields): void {
+  const { exchange, client } = passage;
+  for (const name of fields.names) cutByName(client.head, name);
+  passage.injectedLines += fields.lines;
+  passage.injectedNames = join(passage.injectedNames, fields.credentialNames);
+  passage.placedValues = join(passage.placedValues, fields.values);
+  exchange.injectedHeaders = passage.injectedNames;
+  exchange.secrets = join(exchange.secrets, fields.secrets);
+}
+
+/** Makes the request what the plugin made of it. True when its path is another one now, which has to be admitted like the first. */
+export function adopt(passage: Passage, { fields, path, query, bodyRead, replacement }: RequestChanges): boolean {
+  place(passage, fields);
+  passage.wholeBody = replacement ?? bodyRead;
+  // Not into the exchange: a plugin may sign requests in the query, and that is shown to whoever listens.
+  if (query !== null) passage.query = query;
+  if (path === null) return false;
+  passage.exchange.path = path;
+  return true;
+}
+
+/** Takes back what was placed, for something else to take its place. */
+export function unplace(passage: Passage): void {
+  passage.injectedLines = '';
+  passage.injectedNames = [];
+  // The refused values stay unwanted in the answer, and in the record.
+}
+
+function ask(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction): (signal: AbortSignal) => ReturnType<PluginHost['getCredentials']> {
+  const { exchange, client } = passage;
+  const { method, scheme, host, port, path, query } = exchange;
+  const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${path}${query}`;
+  const headers = outgoing(passage);
+  return (signal) =>
+    plugin.host.getCredentials(transaction.context(), { method, url, headers, readBody: (limit) => wholeRequestBody(client, limit) }, signal);
+}
+
+/** The fields of the client as they would go out. */
+function outgoing({ client: { head }, door }: Passage): HeaderLines {
+  if (door.controlPrefix !== null) cutByPrefix(head, door.controlPrefix);
+  if (head.nominatesFields) cutNominated(head);
+  const lines: [string, string][] = [];
+  for (let i = 0; i < head.count; i++) {
+    if (head.cut[i] === 1 || door.controlFields[head.id[i]] === 1) continue;
+    lines.push([head.bytes.toString('latin1', head.nameStart[i], head.nameEnd[i]), head.valueAt(i)]);
+  }
+  return lines;
+}
+
+function join<T>(left: readonly T[], right: readonly T[]): readonly T[] {
+  if (left.length === 0) return right;
+  return right.length === 0 ? left : [...left, ...right];
+}
