@@ -8,7 +8,7 @@ const isTest = '\\.test\\.ts$';
 const layers = [
   { name: 'doors', path: `^${gateway}doors/` },
   { name: 'pipeline', path: `^${gateway}pipeline/` },
-  { name: 'the stages’ helpers', path: `^${gateway}(policy|placements|upstream|record|tls|config)/` },
+  { name: 'the stages’ helpers', path: `^${gateway}(policy|placements|plugins|upstream|record|tls|config)/` },
   { name: 'wire', path: `^${gateway}wire/` },
   { name: 'exchange', path: `^${gateway}exchange\\.ts$` },
 ];
@@ -24,7 +24,7 @@ const packageRules = packages.slice(1).map((name, index) => ({
 
 const layerRules = layers.slice(1).map((layer, index) => ({
   name: `gateway-${layer.name.split(' ').at(-1)}-looks-down-only`,
-  comment: 'Inside the gateway: doors → pipeline → {policy, placements, upstream, record, tls, config} → wire → exchange.',
+  comment: 'Inside the gateway: doors → pipeline → {policy, placements, plugins, upstream, record, tls, config} → wire → exchange.',
   severity: 'error',
   from: { path: layer.path, pathNot: isTest },
   to: { path: layers.slice(0, index + 1).map(({ path }) => path) },
@@ -45,7 +45,7 @@ export default {
       comment: 'Another package is reached through its entry point, as its users reach it.',
       severity: 'error',
       from: { path: '^packages/([^/]+)/' },
-      to: { path: '^packages/', pathNot: ['^packages/$1/', '^packages/[^/]+/(src|dist)/index\\.'] },
+      to: { path: '^packages/', pathNot: ['^packages/$1/', '^packages/[^/]+/(src|dist)/(compliance/)?index\\.'] },
     },
     ...layerRules,
     {
@@ -53,7 +53,7 @@ export default {
       comment: 'A stage never imports another stage: pipeline.ts is the one file that knows their order.',
       severity: 'error',
       from: { path: `^${gateway}pipeline/`, pathNot: [`^${gateway}pipeline/pipeline\\.ts$`, isTest] },
-      to: { path: `^${gateway}pipeline/(identify|admit|select|resolve|inject|forward|sanitize|record|pipeline)\\.ts$` },
+      to: { path: `^${gateway}pipeline/(identify|admit|route|consult|select|resolve|inject|forward|review|sanitize|record|pipeline)\\.ts$` },
     },
     {
       name: 'wire-stands-alone',

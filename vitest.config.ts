@@ -2,11 +2,14 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
 // Tests run the sources: nothing has to be built first, and a failing line is a line of TypeScript.
-const source = (name: string): string => fileURLToPath(new URL(`packages/${name}/src/index.ts`, import.meta.url));
+const source = (name: string, folder = ''): string => fileURLToPath(new URL(`packages/${name}/src/${folder}index.ts`, import.meta.url));
 
 export default defineConfig({
   resolve: {
-    alias: ['sdk', 'credentials', 'gateway', 'cli'].map((name) => ({ find: new RegExp(`^@sallyport/${name}$`), replacement: source(name) })),
+    alias: [
+      { find: '@sallyport/sdk/compliance', replacement: source('sdk', 'compliance/') },
+      ...['sdk', 'credentials', 'gateway', 'cli'].map((name) => ({ find: new RegExp(`^@sallyport/${name}$`), replacement: source(name) })),
+    ],
   },
   test: {
     include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],

@@ -22,6 +22,53 @@ export interface Caller {
   readonly credentials: ReadonlySet<string> | 'all';
 }
 
+/** What an exchange may have to wait for before it goes out, by the names of its spans. */
+export type WaitedStep = 'plugin.RouteRequest' | 'plugin.GetCredentials' | 'credential.resolve';
+
+/** One time that an exchange waited. Ticks are milliseconds of the monotonic clock. */
+export interface Wait {
+  readonly step: WaitedStep;
+  readonly startTick: number;
+  readonly endTick: number;
+  /** What it ended with when it failed. */
+  readonly error: ErrorCode | null;
+}
+
+/** One time that a request went out to an upstream. The last of an exchange ends with it; what is known of earlier ones stands here. */
+export interface Attempt {
+  /** 16 hexadecimal digits. */
+  readonly spanId: string;
+  readonly startTick: number;
+  /** −1 while it lasts. */
+  endTick: number;
+  /** Status that ended it; 0 for none. */
+  status: number;
+  error: ErrorCode | null;
+  readonly address: string | null;
+}
+
+/** The part of an exchange in a distributed trace (W3C Trace Context), while it is under way: ids, and when its steps took place. */
+export interface ExchangeTrace {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** Of the span that stands for the exchange: 16 hexadecimal digits. */
+  readonly spanId: string;
+  /** The span of the caller that it belongs to; null for the first of its trace. */
+  readonly parent: { readonly spanId: string; readonly state: string } | null;
+  readonly sampled: boolean;
+  readonly attempts: readonly Attempt[];
+  readonly waits: readonly Wait[];
+  /** What the client called, where that is not the target: the authority that it named, empty for none, and whether over TLS. */
+  readonly called: { readonly authority: string; readonly tls: boolean } | null;
+  /** What the platform calls the service that it asks for; empty where it says nothing. */
+  readonly serviceId: string;
+  /** A request goes out: answers the header line, with its CR LF, by which the upstream knows what its own spans belong to. */
+  attempt(exchange: Exchange): string;
+  /** The same request goes out once more, because it failed: answers its head with the line of the new attempt in the place of the old. */
+  attemptAgain(head: string, address: string, error: ErrorCode): string;
+  waited(wait: Wait): void;
+}
+
 /**
  * The one value that flows through everything: a door makes it, each stage writes its part, `record` reads it once at the end.
  * Plain fields set in the constructor keep its shape fixed, so that the engine keeps property access fast.
@@ -37,6 +84,10 @@ export class Exchange {
   /** Monotonic clock, for durations. */
   readonly startedTick: number;
   readonly clientAddress: string;
+  /** Whose service is called, as the platform says; empty where it says nothing. */
+  vendorId = '';
+  /** Null when tracing is off. */
+  trace: ExchangeTrace | null = null;
 
   // identify
   caller: Caller | null = null;
@@ -51,6 +102,12 @@ export class Exchange {
   verdict: PolicyVerdict | null = null;
   /** The text of the rule that decided; null when no rule matched and the mode decided. */
   rule: string | null = null;
+  /** Why policy denied it: a reason of the policy. Null when it did not. */
+  denial: string | null = null;
+
+  // route
+  /** What a router decided; null where none was asked. */
+  route: 'forward' | 'credentials' | null = null;
 
   // select, resolve, inject
   /** Name of the credential that was selected, or of the plugin or forward target that gave one. */
@@ -82,6 +139,8 @@ export class Exchange {
   error: ErrorCode | null = null;
   /** The sentence that belongs to `error`. Never holds secret material. */
   errorDetail: string | null = null;
+  /** What kept us from the upstream, where `error` does not tell. */
+  upstreamError: ErrorCode | null = null;
   durationMs = -1;
 
   constructor(door: DoorName, clientAddress: string) {

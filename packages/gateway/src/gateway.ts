@@ -1,4 +1,5 @@
 import { type Plugin, SallyportError } from '@sallyport/sdk';
+import { type CertificateCare, careForCertificate } from './certificate-care.js';
 import { compile, type Lasting } from './compile.js';
 import type { GatewayConfig } from './config/schema.js';
 import { forwardDoor, forwardListener, sidecarDoor, sidecarListener } from './doors/doors.js';
@@ -21,6 +22,8 @@ import { type Authority, openAuthority } from './tls/authority.js';
 import { LeafContexts } from './tls/leaf-contexts.js';
 import { type ForwardedConfig, readForwardedCertificates } from './tls/mutual/forwarded-files.js';
 import { readListenerTls, type TlsFiles } from './tls/mutual/listener-tls.js';
+import type { KeyPair } from './tls/renewal/rehearsal.js';
+import type { SigningServices } from './tls/renewal/signing-endpoint.js';
 import type { Tunnel } from './wire/tunnel.js';
 
 /** How a gateway is started, beyond its configuration. */
@@ -59,6 +62,7 @@ type Closable = Pick<Listener<ForwardDoor>, 'connections' | 'drain' | 'destroy'>
 
 const QUEUED_EVENTS = 65_536;
 const DRAIN_POLL = 50;
+const SIGNING_TIMEOUT = 10_000;
 
 /**
  * A running gateway: its doors, and the configuration they serve at the moment. Made by `startGateway`.
@@ -71,6 +75,7 @@ export class Gateway {
   readonly #lasting: Lasting;
   readonly #metrics: Metrics;
   readonly #version: string;
+  readonly #certificate: CertificateCare;
   #config: GatewayConfig;
   #runtime: Runtime;
   #forward: Open<ForwardDoor> | null = null;
@@ -98,6 +103,13 @@ export class Gateway {
     this.log = parts.log;
     this.#metrics = parts.metrics;
     this.#version = parts.version;
+    this.#certificate = careForCertificate({
+      config: () => this.#config,
+      served: () => this.#sidecar?.options.tls ?? null,
+      install: (pair) => this.#install(pair),
+      logger: parts.log.logger,
+      onRenewal: () => {},
+    });
     this.#watch();
   }
 
@@ -118,6 +130,7 @@ export class Gateway {
   async open(): Promise<void> {
     try {
       await this.#openListeners(this.#config, this.#runtime);
+      await this.#certificate.reload();
     } catch (error) {
       await this.#ops?.server.close();
       this.#runtime.retire();
@@ -144,6 +157,7 @@ export class Gateway {
       this.#config = config;
       this.#runtime = runtime;
       before.retire();
+      await this.#certificate.reload();
       this.#metrics.setCredentials(Object.keys(config.credentials));
       this.#metrics.configReloaded('applied');
       this.#lastReloadFailure = null;
@@ -162,6 +176,7 @@ export class Gateway {
   /** Stops accepting, waits for what is in flight, at most as long as the configuration allows, then closes. An abort closes at once. */
   async stop(signal?: AbortSignal): Promise<void> {
     this.#state = 'draining';
+    this.#certificate.stop();
     for (const listener of this.#listeners()) listener.drain();
     const end = performance.now() + this.#config.shutdown.drain;
     while (this.#busy() && performance.now() < end && signal?.aborted !== true) await pause(DRAIN_POLL, signal);
@@ -182,7 +197,7 @@ export class Gateway {
   }
 
   async #openListeners(config: GatewayConfig, runtime: Runtime): Promise<void> {
-    const door = sidecarDoor(config);
+    const door = sidecarDoor(config, { version: this.#version, renewal: this.#certificate.renewal });
     let forward: Open<ForwardDoor> | null = null;
     let sidecar: Open<SidecarDoor> | null = null;
     try {
@@ -207,6 +222,15 @@ export class Gateway {
     if (sidecar !== null && door !== null) sidecar.listener.current = { runtime, door };
     this.#forward = forward;
     this.#sidecar = sidecar;
+  }
+
+  /** Takes a renewed certificate into use for new connections. */
+  #install({ cert, key }: KeyPair): void {
+    const open = this.#sidecar;
+    if (open === null || open.options.tls === null) return;
+    const options = { ...open.options, tls: { ...open.options.tls, cert, key } };
+    open.listener.update(options);
+    this.#sidecar = { ...open, options };
   }
 
   /** Stops accepting at a port that the next configuration does not have; what is under way there ends there. */
@@ -245,10 +269,24 @@ export class Gateway {
     const before = this.#ops;
     if (ops === undefined) this.#ops = null;
     else {
-      const server = createOpsServer({ metrics: this.#metrics, version: this.#version, readiness: () => this.#readiness() });
+      const server = createOpsServer({
+        metrics: this.#metrics,
+        version: this.#version,
+        readiness: () => this.#readiness(),
+        signing: () => this.#signing(),
+      });
       this.#ops = { key, server, port: await server.listen(ops.host, ops.port) };
     }
     await before?.server.close();
+  }
+
+  #signing(): SigningServices {
+    const { plugin } = this.#runtime;
+    const signs = plugin?.host.methods.has('signCsr') === true;
+    return {
+      signer: signs ? { signCsr: (csr, { signal }) => plugin.host.signCsr(csr, signal) } : null,
+      timeout: this.#config.plugin?.timeout ?? SIGNING_TIMEOUT,
+    };
   }
 
   #readiness(): ReadinessReport {

@@ -84,7 +84,7 @@ export async function explain(
     caller: { name: caller.name, credentials: caller.credentials === 'all' ? 'all' : [...caller.credentials] },
     policy: {
       mode: policy.mode,
-      considered: policy.explain(exchange.host, exchange.port, method, exchange.path),
+      considered: policy.explain(exchange.host, exchange.port, method, exchange.path, exchange.scheme),
       verdict: tunnel ? connect.decision.verdict : exchange.verdict,
       rule: tunnel ? connect.decision.rule : exchange.rule,
     },

@@ -1,6 +1,14 @@
 import type { CredentialProvider } from '@sallyport/sdk';
 import type { Credential } from '../credential.js';
 
+/** Told of every `Authorization` value that is handed out, with what forgets its token once an upstream has refused it. Must not throw. */
+export type OnIssued = (authorization: string, forget: () => void) => void;
+
+/** Who hears of what a provider hands out. */
+export interface BearerProviderOptions {
+  readonly onIssued?: OnIssued;
+}
+
 const REUSE_MS = 60_000;
 
 /**
@@ -10,12 +18,14 @@ const REUSE_MS = 60_000;
  * `expiresAt` is at most a minute away, even when the token lives longer: the gateway asks the credential again then, which costs nothing, and lets it
  * refresh the token in the background long before the token expires.
  */
-export function bearerProvider(credential: Credential): CredentialProvider {
+export function bearerProvider(credential: Credential, { onIssued }: BearerProviderOptions = {}): CredentialProvider {
   return {
     async getCredentials(_context, _request, { signal }) {
-      const { secret, expiresAt } = await credential.resolve(signal);
+      const material = await credential.resolve(signal);
       const reuseUntil = Date.now() + REUSE_MS;
-      return { headers: { Authorization: `Bearer ${secret.reveal()}` }, expiresAt: Math.min(expiresAt ?? reuseUntil, reuseUntil) };
+      const authorization = `Bearer ${material.secret.reveal()}`;
+      onIssued?.(authorization, () => credential.invalidate(material));
+      return { headers: { Authorization: authorization }, expiresAt: Math.min(material.expiresAt ?? reuseUntil, reuseUntil) };
     },
   };
 }

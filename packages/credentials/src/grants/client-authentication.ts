@@ -15,7 +15,7 @@ export type ClientAuthentication =
   | { readonly method: 'none' };
 
 /** The key that signs assertions, and what is written around the signature. */
-export interface PrivateKeyOptions {
+interface PrivateKeyOptions {
   /** PKCS#8, PKCS#1 or SEC1 PEM, or a private JWK: RSA of at least 2048 bits, EC on P-256, or Ed25519. */
   readonly key: Secret;
   /** `ES256` for EC keys, `EdDSA` for Ed25519 and `RS256` for RSA keys when left out; a JWK's own `alg` comes first. */

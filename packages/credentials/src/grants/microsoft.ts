@@ -5,12 +5,14 @@ import type { RefreshCoordinator } from '../refresh/coordinator.js';
 import type { Exchange } from '../refresh/exchange.js';
 import { type KeyResolver, resolveCredentialKey } from '../routing/key-resolver.js';
 import type { Source } from '../source.js';
-import { bearerProvider } from './bearer-provider.js';
+import { type BearerProviderOptions, bearerProvider } from './bearer-provider.js';
 import type { ClientAuthentication } from './client-authentication.js';
 import { type TokenEndpoint, type TokenEndpointOptions, tokenEndpoint } from './token-endpoint.js';
 
 /** The Secure Application Model: one app registration, and one refresh token for each customer's tenant. All times are milliseconds. */
-export interface MicrosoftOptions extends Pick<TokenEndpointOptions, 'timeoutMs' | 'minTlsVersion' | 'ca' | 'extraParams' | 'allowHttp'> {
+export interface MicrosoftOptions
+  extends Pick<TokenEndpointOptions, 'timeoutMs' | 'minTlsVersion' | 'ca' | 'extraParams' | 'assumedLifetimeMs' | 'allowHttp'>,
+    BearerProviderOptions {
   /** Without the tenant; `https://login.microsoftonline.com` when left out. */
   readonly endpoint?: string;
   readonly clientId: string;
@@ -92,7 +94,7 @@ export function microsoftProvider(options: MicrosoftOptions): MicrosoftProvider 
         });
       }
       if (!RESOURCE.test(resource)) throw fieldInvalid('Resource', 'is not the identifier of a resource');
-      return await bearerProvider(credentialOf(tenant, resource)).getCredentials(context, request, call);
+      return await bearerProvider(credentialOf(tenant, resource), options).getCredentials(context, request, call);
     },
     close() {
       for (const resources of tenants.values()) for (const credential of resources.values()) credential.close();

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { SecureVersion } from 'node:tls';
 
 /** A form as it arrived. */
-export interface Received {
+interface Received {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly form: Readonly<Record<string, string>>;

@@ -76,7 +76,8 @@ function lifetimeOf(value: unknown): number | null {
 function readError(status: number, contentType: string, fields: Fields | null, context: AnswerContext): ExchangeOutcome {
   const error = typeof fields?.error === 'string' && fields.error !== '' ? fields.error : null;
   const cause = error === null ? undefined : oauthError(error, fields?.error_description, context.secrets);
-  const fail = (code: ErrorCode, detail: string): SallyportError => new SallyportError(code, { detail, cause });
+  const fail = (code: ErrorCode, detail: string): SallyportError =>
+    code === 'token_endpoint_unavailable' ? endpointUnavailable(detail, cause) : new SallyportError(code, { detail, cause });
   const answered = `${context.where} answered with status ${status} (${shownType(contentType)})`;
 
   if (GRANT_ERRORS.has(error) && status < 500) return { kind: 'refused', error: fail('refresh_token_refused', `${answered} and refused the grant.`) };
@@ -94,6 +95,11 @@ function readError(status: number, contentType: string, fields: Fields | null, c
     kind: 'unknown',
     error: fail(status < 400 ? 'token_response_invalid' : 'token_request_refused', `${answered}, which is no OAuth answer.`),
   };
+}
+
+/** The one failure of an endpoint that may be gone with the next attempt: it says so in the member `retryable`. */
+export function endpointUnavailable(detail: string, cause?: Error): SallyportError {
+  return new SallyportError('token_endpoint_unavailable', { detail, members: { retryable: true }, cause });
 }
 
 /** What the endpoint said, for logs only: bounded, printable, without the secrets that were sent. */

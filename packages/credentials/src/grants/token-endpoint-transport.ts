@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls';
 import { buildConnector, Client } from 'undici';
 import { errorCode } from '../unavailable.js';
 
@@ -7,7 +8,7 @@ export interface TransportOptions {
   readonly timeoutMs?: number;
   /** `TLSv1.2` when left out. */
   readonly minTlsVersion?: 'TLSv1.2' | 'TLSv1.3';
-  /** PEM text with the authorities that are trusted in place of those Node.js brings along. */
+  /** PEM text with authorities that are trusted besides those that Node.js brings along. */
   readonly ca?: string;
 }
 
@@ -54,7 +55,7 @@ export async function postForm(
   if (signal.aborted) return { sent: false, reason: GIVEN_UP };
   const { origin, pathname, search } = new URL(post.url);
   let connected = false;
-  const connector = buildConnector({ minVersion: minTlsVersion, timeout: timeoutMs, ...(ca === undefined ? {} : { ca }) });
+  const connector = buildConnector({ minVersion: minTlsVersion, timeout: timeoutMs, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) });
   const client = new Client(origin, {
     pipelining: 0,
     headersTimeout: 0,

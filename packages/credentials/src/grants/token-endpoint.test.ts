@@ -71,6 +71,7 @@ describe('what an answer means', () => {
     const outcome = await present(reply);
     expect([outcome.kind, errorOf(outcome).code]).toEqual([kind, code]);
     expect(errorOf(outcome).message).toContain(`${endpoint.url}`);
+    expect(errorOf(outcome).members.retryable).toBe(code === 'token_endpoint_unavailable' ? true : undefined);
     // A token that the server has issued is there, however useless the rest.
     if (outcome.kind === 'answered') expect(outcome.refreshToken?.reveal()).toBe(SUCCESSOR);
   });

@@ -2,7 +2,7 @@ import { SallyportError, type Secret } from '@sallyport/sdk';
 import { allowInsecureRequests, customFetch, genericTokenEndpointRequest } from 'oauth4webapi';
 import type { ExchangeOutcome } from '../refresh/exchange.js';
 import { type ClientAuthentication, clientAuth } from './client-authentication.js';
-import { readAnswer } from './token-answer.js';
+import { endpointUnavailable, readAnswer } from './token-answer.js';
 import { postForm, TIMEOUT_MS, type TransportAnswer, type TransportFailure, type TransportOptions } from './token-endpoint-transport.js';
 
 /** Where tokens come from, and as whom. All times are milliseconds. */
@@ -87,7 +87,8 @@ export function tokenEndpoint(options: TokenEndpointOptions): TokenEndpoint {
     } catch {
       // Nothing was sent: `postForm` never rejects. Without the cause, which may quote what it could not compose.
     }
-    if ('reason' in answer) return { kind: answer.sent ? 'unknown' : 'unused', error: unreachable(where, answer.reason) };
+    if ('reason' in answer)
+      return { kind: answer.sent ? 'unknown' : 'unused', error: endpointUnavailable(`${where} gave no answer: ${answer.reason}.`) };
     return readAnswer(answer, {
       where,
       postedAt,
@@ -115,10 +116,6 @@ function checkedUrl(text: string, allowHttp: boolean): URL {
   const loopback = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && allowHttp && loopback)) throw invalid(`${where} is not an https: URL.`, hint);
   return url;
-}
-
-function unreachable(where: string, reason: string): SallyportError {
-  return new SallyportError('token_endpoint_unavailable', { detail: `${where} gave no answer: ${reason}.` });
 }
 
 function invalid(detail: string, hint: string): SallyportError {

@@ -1,4 +1,10 @@
+import { setMaxListeners } from 'node:events';
 import { abortable } from '../abortable.js';
+
+/** A signal that never aborts, for work that has to be finished. */
+export const NEVER: AbortSignal = new AbortController().signal;
+// Everything that is under way at the same time listens to it, for as long as it takes. Node.js would call more than ten a leak.
+setMaxListeners(0, NEVER);
 
 /**
  * Does the work with a signal that aborts when `signal` does, or with `late()` as its reason after so many milliseconds. Settles at once when that

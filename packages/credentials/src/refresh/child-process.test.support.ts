@@ -15,12 +15,12 @@ export interface Children {
   close(): void;
 }
 
-export interface ChildEnd {
+interface ChildEnd {
   readonly killed: boolean;
   readonly output: string;
 }
 
-export interface RunningChild {
+interface RunningChild {
   readonly ended: Promise<ChildEnd>;
   /** kill -9. */
   kill(): void;

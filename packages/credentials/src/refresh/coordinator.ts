@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { SallyportError, type Secret } from '@sallyport/sdk';
 import { abortable } from '../abortable.js';
 import type { Material } from '../material.js';
 import type { TokenStore } from '../stores/token-store.js';
 import { errorCode, unavailable } from '../unavailable.js';
-import { bounded } from './bounded.js';
+import { bounded, NEVER } from './bounded.js';
 import type { Exchange, ExchangeOutcome } from './exchange.js';
 import { type Held, leaseTaker } from './lease.js';
 import { sameSecret, withoutLease } from './rotation.js';
@@ -49,10 +50,9 @@ export interface RefreshCoordinator {
 }
 
 /** What remains of a lease for storing the answer when the exchange takes as long as it may. */
-const LEASE_REST_MS = 5_000;
+const LEASE_REST_MS = 8_000;
 /** How often a token that a sibling stored is adopted and tried within one refresh. */
 const ADOPTIONS = 3;
-const NEVER = new AbortController().signal;
 
 /** A coordinator for the tokens of one store. */
 export function refreshCoordinator(options: RefreshCoordinatorOptions): RefreshCoordinator {
@@ -63,6 +63,7 @@ export function refreshCoordinator(options: RefreshCoordinatorOptions): RefreshC
   const tails = new Map<string, Promise<unknown>>();
   const running = new Set<Promise<unknown>>();
   const closing = new AbortController();
+  setMaxListeners(0, closing.signal);
 
   /** One after the other for each key, so that the processes compete for the lease and not the callers within one. */
   function inTurn(key: string, work: () => Promise<Material>): Promise<Material> {
@@ -94,22 +95,17 @@ export function refreshCoordinator(options: RefreshCoordinatorOptions): RefreshC
 
   async function refreshOnce({ key, exchange, timeoutMs }: RefreshCall, waits: AbortSignal): Promise<Material> {
     let refused: SallyportError | null = null;
-    let presented: Secret | null = null;
     for (let round = 0; round <= ADOPTIONS; round += 1) {
       waits.throwIfAborted();
       const owner = ownPrefix + randomUUID();
       const held = await takeLease(key, owner, timeoutMs + LEASE_REST_MS, waits);
       const token = held.record.refreshToken;
-      const again = presented !== null && sameSecret(presented, token);
       // A process that was paused may find its lease nearly over: a sibling would present the token while its own call is still under way.
       const late = performance.now() - held.since > LEASE_REST_MS;
-      if (waits.aborted || again || late) {
+      if (waits.aborted || late) {
         await release(key, owner, held.unknownBefore);
-        waits.throwIfAborted();
-        if (again) break;
         continue;
       }
-      presented = token;
       const outcome = await call(key, exchange, token, timeoutMs, owner);
       const error = await settle(key, owner, held, outcome);
       if (error === null) return resultOf(outcome);
@@ -171,7 +167,7 @@ export function refreshCoordinator(options: RefreshCoordinatorOptions): RefreshC
 
   /** The exchange, bounded. Should an answer come after that all the same, the token in it is saved. */
   async function call(key: string, exchange: Exchange, presented: Secret, timeoutMs: number, owner: string | null): Promise<ExchangeOutcome> {
-    const late = (): SallyportError => unavailable(`The exchange of the refresh token took longer than ${timeoutMs} ms.`, 'Try again.');
+    const late = (): SallyportError => new SallyportError('token_endpoint_unavailable', { detail: `There was no outcome within ${timeoutMs} ms.` });
     let inTime = true;
     const work = async (signal: AbortSignal): Promise<ExchangeOutcome> => {
       const outcome = await exchange(presented, signal);

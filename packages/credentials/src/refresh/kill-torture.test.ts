@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Secret } from '@sallyport/sdk';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { fileTokenStore } from '../stores/file-token-store.js';
@@ -9,7 +10,7 @@ import { type Children, children } from './child-process.test.support.js';
 import { NEVER, recordOf, tokensOf } from './stored-record.test.support.js';
 import { type TortureScene, tortureScene } from './torture-scene.test.support.js';
 
-const script = resolve(import.meta.dirname, 'torture-child.test.support.ts');
+const script = fileURLToPath(new URL('./torture-child.test.support.ts', import.meta.url));
 let scene: TortureScene;
 let processes: Children;
 let folder = '';

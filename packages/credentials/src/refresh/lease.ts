@@ -1,5 +1,5 @@
 import type { TokenRecord } from '../stores/token-store.js';
-import { pause } from './bounded.js';
+import { NEVER, pause } from './bounded.js';
 import type { TokenKeeper } from './token-keeper.js';
 
 /** A lease that was taken, and with it the journal entry that says that the outcome of a call is unknown. */
@@ -26,13 +26,12 @@ export interface LeaseOptions {
 export type TakeLease = (key: string, owner: string, lifeMs: number, signal: AbortSignal) => Promise<Held>;
 
 /** The clocks of machines that share a store may differ by this much. */
-const CLOCK_TOLERANCE_MS = 10_000;
+const CLOCK_TOLERANCE_MS = 5_000;
 /** A lease that was seen for so long, by our own clock, belongs to nobody any more, whatever the clock of its owner says. */
 const WATCH_LIMIT_MS = 120_000;
 const WATCHED_LIMIT = 10_000;
 const WAIT_FIRST_MS = 50;
 const WAIT_LAST_MS = 1_000;
-const NEVER = new AbortController().signal;
 
 /**
  * A function that waits until nobody else refreshes, and takes the lease by compare-and-set, journal and lease in the same write. What a sibling stored

@@ -1,8 +1,8 @@
 import type { TokenRecord, TokenStore } from '../stores/token-store.js';
+import { NEVER } from './bounded.js';
 import { KEY } from './torture-grant.test.support.js';
 
-/** A signal that never aborts. */
-export const NEVER: AbortSignal = new AbortController().signal;
+export { NEVER };
 
 /** What is stored. */
 export async function recordOf(store: TokenStore, key: string = KEY): Promise<TokenRecord> {

@@ -1,14 +1,14 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { StoredToken, TokenRecord, TokenStore } from '../stores/token-store.js';
 import { errorCode } from '../unavailable.js';
-import { bounded, pause } from './bounded.js';
+import { bounded, NEVER, pause } from './bounded.js';
 import { type Rotation, withRotation } from './rotation.js';
 
 /** A record for a change of it; null when there is nothing to change. */
-export type Change = (record: TokenRecord) => TokenRecord | null;
+type Change = (record: TokenRecord) => TokenRecord | null;
 
 /** A record as the keeper sees it. */
-export interface Reading extends StoredToken {
+interface Reading extends StoredToken {
   /** What is in the record and not in the store yet. */
   readonly unsaved: readonly Rotation[];
 }
@@ -41,15 +41,14 @@ interface Outstanding {
   timer: NodeJS.Timeout | null;
 }
 
-const STORE_TIMEOUT_MS = 5_000;
+const STORE_TIMEOUT_MS = 8_000;
 const ROTATIONS_LIMIT = 8;
 const UPDATE_ATTEMPTS = 20;
 const BETWEEN_ATTEMPTS_MS = 20;
 const RETRY_FIRST_MS = 1_000;
 const RETRY_LAST_MS = 60_000;
-const NEVER = new AbortController().signal;
 
-/** A keeper for one store. No call of the store takes longer than 5 s. Its timers keep no process alive. */
+/** A keeper for one store. No call of the store takes longer than 8 s. Its timers keep no process alive. */
 export function tokenKeeper({ store, onSaveError, random }: TokenKeeperOptions): TokenKeeper {
   const outstanding = new Map<string, Outstanding>();
   let closed = false;

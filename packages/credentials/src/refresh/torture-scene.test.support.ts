@@ -13,7 +13,7 @@ import { KEY, tortureGrant } from './torture-grant.test.support.js';
 const LATER_MS = 3_600_000;
 
 /** One process as far as tokens are concerned: its own handle of the store, its own coordinator, nothing in common with others. */
-export interface Actor {
+interface Actor {
   readonly store: TokenStore;
   readonly coordinator: RefreshCoordinator;
   readonly grant: Source;
@@ -30,7 +30,7 @@ export interface TortureScene {
   close(): Promise<void>;
 }
 
-export interface ActorOptions {
+interface ActorOptions {
   readonly later?: boolean;
   readonly grant?: Partial<RefreshTokenOptions>;
   readonly coordinator?: Partial<RefreshCoordinatorOptions>;

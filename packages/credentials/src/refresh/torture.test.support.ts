@@ -32,8 +32,12 @@ export function tortureStore(name: string, makePlace: () => Promise<TorturedPlac
   });
   afterEach(() => place.close());
 
-  describe(`${name}: the promises of a token store`, () => storePromises(() => place.open()));
-  describe(`${name}: no refresh token is lost`, () => refreshTorture(() => place.open()));
+  describe(`${name}: the promises of a token store`, () => {
+    storePromises(() => place.open());
+  });
+  describe(`${name}: no refresh token is lost`, () => {
+    refreshTorture(() => place.open());
+  });
 }
 
 function storePromises(open: () => TokenStore): void {

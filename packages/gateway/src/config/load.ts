@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { isChaperoneConfig, readChaperoneConfig } from './chaperone/chaperone-config.js';
 import { readDocument } from './document.js';
 import { locate, plainValue, type Tree } from './document-tree.js';
 import { type Complaint, complaintsOf } from './issues.js';
@@ -51,22 +52,23 @@ export async function loadConfig(path: string, env: Environment = process.env): 
   } catch {
     throw wholeFile(absolute, 'the file is not UTF-8');
   }
-  const parsed = parse(text, absolute, env);
   // Windows has no such bits: there the mode says 0666 for every file.
   const exposed = process.platform !== 'win32' && (content.mode & 0o004) !== 0;
-  return { ...parsed.config, warnings: exposed ? literalSecrets(parsed.tree, parsed.maker) : [] };
+  return parse(text, absolute, env, exposed);
 }
 
 /** As `loadConfig`, for the text of a file: `path` says where it stands, and relative paths start at its directory. Has no warnings. */
 export function parseConfig(text: string, { path, env = process.env }: { path: string; env?: Environment }): LoadedConfig {
   const absolute = resolve(path);
   if (Buffer.byteLength(text) > LARGEST_FILE) throw wholeFile(absolute, 'the file is larger than 1 MiB');
-  return parse(text, absolute, env).config;
+  return parse(text, absolute, env, false);
 }
 
-function parse(text: string, path: string, env: Environment): { config: LoadedConfig; tree: Tree; maker: ProblemMaker } {
+/** `exposed`: everybody on this machine can read the file. */
+function parse(text: string, path: string, env: Environment, exposed: boolean): LoadedConfig {
   const lookup = (name: string): string | undefined => (Object.hasOwn(env, name) ? env[name] : undefined);
   const { tree, findings, hidden } = readDocument(text, lookup, isShowable);
+  if (tree !== null && isChaperoneConfig(tree)) return parseChaperone(text, path, env, exposed);
   const maker = problemMaker(path, text, hidden);
   const complaints: Complaint[] = findings.map(({ span, path: at, message }) => ({
     span,
@@ -86,7 +88,17 @@ function parse(text: string, path: string, env: Environment): { config: LoadedCo
     complaints.push(...complaintsOf(result.error.issues, tree).filter(({ key }) => !unresolved.has(key)));
   }
   if (!result.success || complaints.length > 0) throw invalid(path, complaints, maker);
-  return { config: { path, gateway: result.data.gateway, files: [...files], warnings: [] }, tree, maker };
+  return { path, gateway: result.data.gateway, files: [...files], warnings: exposed ? literalSecrets(tree, maker) : [] };
+}
+
+/** The configuration of a Chaperone, with its variables. What it comes to is checked like any other. */
+function parseChaperone(text: string, path: string, env: Environment, exposed: boolean): LoadedConfig {
+  const { config, warnings, rejection } = readChaperoneConfig(text, { path, env, directory: process.cwd(), exposed });
+  const lookup = (name: string): string | undefined => (Object.hasOwn(env, name) ? env[name] : undefined);
+  const files = new Set([path]);
+  const result = configSchema(valueContext(path, env, lookup, files)).safeParse(config);
+  if (!result.success) throw rejection(result.error.issues);
+  return { path, gateway: result.data.gateway, files: [...files], warnings };
 }
 
 function valueContext(path: string, env: Environment, variable: ValueContext['variable'], files: Set<string>): ValueContext {

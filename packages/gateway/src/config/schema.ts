@@ -6,8 +6,12 @@ import { callersSchema } from './schema/callers.js';
 import { credentialsSchema } from './schema/credentials.js';
 import { forwardTargetsSchema } from './schema/forward-targets.js';
 import { listenersSchema } from './schema/listeners.js';
+import { mappingsSchema } from './schema/mappings.js';
 import { pluginSchema } from './schema/plugin.js';
+import { providersSchema } from './schema/providers.js';
+import { defaultRouteSchema, routesSchema } from './schema/routes.js';
 import { staticHostsSchema } from './schema/static-hosts.js';
+import { tokenStoresSchema } from './schema/token-stores.js';
 import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
 import { checkAcrossSections } from './section-checks.js';
 
@@ -29,7 +33,7 @@ export type GatewayConfig = z.output<ReturnType<typeof configSchema>>['gateway']
 type CredentialConfig = GatewayConfig['credentials'][string];
 
 /** Where a credential comes from, told apart by `type`. */
-export type SourceConfig = CredentialConfig['source'];
+export type SourceConfig = NonNullable<CredentialConfig['source']>;
 
 /** One binding of a credential. */
 export type BindingConfig = CredentialConfig['bind'][number];
@@ -44,6 +48,11 @@ function gatewaySchema(context: ValueContext) {
       callers: callersSchema(context),
       plugin: pluginSchema(context),
       forward_targets: forwardTargetsSchema(context),
+      token_stores: tokenStoresSchema(context),
+      providers: providersSchema(context),
+      mappings: mappingsSchema(),
+      routes: routesSchema(),
+      default: defaultRouteSchema(),
       upstream: upstreamSchema(context),
       timeouts: timeoutsSchema(),
       limits: limitsSchema(),

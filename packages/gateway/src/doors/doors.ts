@@ -5,6 +5,7 @@ import { ForwardDoor } from './forward-door.js';
 import { Listener, type ListenerOptions } from './listener.js';
 import { SidecarConnection } from './sidecar.js';
 import { SidecarDoor } from './sidecar-door.js';
+import type { SidecarOps } from './sidecar-ops.js';
 
 /** The forward door as a configuration describes it. */
 export function forwardDoor({ listeners, sanitize }: GatewayConfig): ForwardDoor {
@@ -12,7 +13,7 @@ export function forwardDoor({ listeners, sanitize }: GatewayConfig): ForwardDoor
 }
 
 /** The sidecar as a configuration describes it. */
-export function sidecarDoor({ listeners, sanitize }: GatewayConfig): SidecarDoor | null {
+export function sidecarDoor({ listeners, sanitize }: GatewayConfig, ops: SidecarOps): SidecarDoor | null {
   const { sidecar } = listeners;
   if (sidecar === undefined) return null;
   return new SidecarDoor({
@@ -22,6 +23,7 @@ export function sidecarDoor({ listeners, sanitize }: GatewayConfig): SidecarDoor
     insecureTargets: sidecar.insecure_targets,
     normalizeErrors: sidecar.normalize_errors,
     sensitiveHeaders: sanitize.sensitive_headers,
+    ops,
   });
 }
 

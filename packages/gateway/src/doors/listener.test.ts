@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../testing/temporary-directory.test.support.
 afterEach(stopEverything);
 
 /** A listener that speaks TLS as `proxy.test`, and the way to give it another certificate. */
-async function tlsListener(): Promise<{ section: string; renew(): Promise<void>; ca: string }> {
+async function tlsListener(): Promise<{ section: string; renew(): Promise<void>; damage(): Promise<void>; ca: string }> {
   const { authority, serverFor } = await upstreamAuthority();
   const directory = await temporaryDirectory();
   const [cert, key] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
@@ -23,7 +23,7 @@ async function tlsListener(): Promise<{ section: string; renew(): Promise<void>;
   await renew();
   const port = await rawPort();
   const section = `listeners: { forward: { port: ${port}, tls: { cert: ${JSON.stringify(cert)}, key: ${JSON.stringify(key)} } }, ops: { port: 0 } }`;
-  return { section, renew, ca: authority.certificatePem };
+  return { section, renew, damage: () => writeFile(key, 'damaged'), ca: authority.certificatePem };
 }
 
 /** A port that was free a moment ago. */
@@ -54,6 +54,31 @@ test('a listener with TLS serves the door, and a renewed certificate from the ne
   expect((await get(first.client)).status).toBe(200);
   first.client.close();
   second.client.close();
+});
+
+test('a file that cannot be used leaves the old certificate in place, and so does one that was not changed', async () => {
+  const { section, damage, ca } = await tlsListener();
+  const { gateway, origin, authority } = await plainScene(echo, section);
+  const first = await tlsClient(gateway.forward, ca);
+  await gateway.reload(section);
+  await damage();
+  await expect(gateway.reload(section)).rejects.toMatchObject({ code: 'tls_files_invalid' });
+  const second = await tlsClient(gateway.forward, ca);
+  expect(second.serial).toBe(first.serial);
+  for (const { client } of [first, second]) {
+    expect((await client.request(`GET ${origin}/ HTTP/1.1`, [`Host: ${authority}`])).status).toBe(200);
+    client.close();
+  }
+});
+
+test('a port that speaks TLS does not stop doing so while it is open', async () => {
+  const { section } = await tlsListener();
+  const { gateway } = await plainScene(echo, section);
+  const plain = section.replace(/, tls: \{.*?\}/, '');
+  await expect(gateway.reload(plain)).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: 'gateway.listeners.forward.tls changed, which takes a restart',
+  });
 });
 
 test('a client that never finishes its handshake does not outlive the listener', async () => {

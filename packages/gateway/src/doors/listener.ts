@@ -1,10 +1,11 @@
 import { createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type SecureContextOptions, type TLSSocket, Server as TlsServer } from 'node:tls';
 import { SallyportError } from '@sallyport/sdk';
+import { LRUCache } from 'lru-cache';
 import { type DoorName, Exchange } from '../exchange.js';
 import type { Door } from '../pipeline/passage.js';
 import type { Runtime } from '../pipeline/runtime.js';
-import { type CertificateReader, certificateReader } from '../tls/mutual/certificate-reader.js';
+import { type CertificateReader, certificateReader, type Intermediates } from '../tls/mutual/certificate-reader.js';
 import type { ClientTrust } from '../tls/mutual/client-trust.js';
 import type { ForwardedCertificates } from '../tls/mutual/forwarded-certificates.js';
 import type { ListenerTls } from '../tls/mutual/listener-tls.js';
@@ -35,12 +36,16 @@ export interface ListenerOptions {
 /** What OpenSSL answers to a client without a certificate. */
 const NO_CERTIFICATE = 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
 
+/** How many authorities that clients sent along are remembered. */
+const INTERMEDIATES = 100;
+
 /** Timers run late when there is much to do; milliseconds. */
 const HANDSHAKE_MARGIN = 60_000;
 
 /** One open port of a door, with every connection that came through it, tunnelled ones included. */
 export class Listener<D extends Door> implements Served<D> {
   current: { readonly runtime: Runtime; readonly door: D };
+  readonly intermediates: Intermediates = new LRUCache({ max: INTERMEDIATES });
   readonly #connections = new Set<ServerConnection>();
   /** Every accepted socket, also while it is in a TLS handshake or has become a tunnel, when no connection stands for it. */
   readonly #sockets = new Set<Socket>();
@@ -71,13 +76,14 @@ export class Listener<D extends Door> implements Served<D> {
     if (tls === null) this.#server = createTcpServer(sockets, (socket) => this.#accept(socket));
     else {
       const { tlsHandshake } = current.runtime.timeouts;
-      // Whoever is verified here needs a session of this context: another one has other ticket keys, so no revoked client comes back on an old ticket.
+      // Whoever is verified here needs a session of this context: another has other ticket keys, so no revoked client comes back on an old ticket.
       const mutual = tls.trust === null ? {} : { requestCert: true, rejectUnauthorized: true };
       this.#server = createTlsServer(
         { ...contextOptions(tls), ...mutual, ...sockets, ALPNProtocols: SPOKEN, handshakeTimeout: tlsHandshake },
         (socket) => this.#accept(socket),
       );
-      if (tls.trust !== null) this.#server.on('tlsClientError', (error, socket) => this.#recordRefusedClient(error, socket));
+      if (tls.trust !== null)
+        this.#server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => this.#recordRefusedClient(error, socket));
     }
     this.#server.maxConnections = options.maxConnections;
     this.#server.on('connection', (socket: Socket) => {

@@ -5,6 +5,7 @@ import type { Door, Refusal } from '../pipeline/passage.js';
 import { type FieldSet, fieldId, fieldSet, hopByHopFields } from '../wire/field-names.js';
 import { choiceFields, ownFields } from './forward-door.js';
 import { problemRefusal } from './problem-refusal.js';
+import type { SidecarOps } from './sidecar-ops.js';
 
 /** Fields of an upstream that never reach the platform. */
 const sensitive = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'x-auth-token'];
@@ -68,6 +69,7 @@ export interface SidecarDoorOptions {
   readonly insecureTargets: boolean;
   readonly normalizeErrors: boolean;
   readonly sensitiveHeaders: readonly string[];
+  readonly ops: SidecarOps;
 }
 
 /** How the sidecar words things: its callers read `error`, a normalized body for errors of the upstream, and `Server-Timing`. */
@@ -78,6 +80,7 @@ export class SidecarDoor implements Door {
   readonly normalizesErrors: boolean;
   readonly insecureTargets: boolean;
   readonly forwarding: Door;
+  readonly ops: SidecarOps;
   /** Ids of the fields it reads. */
   readonly targetField: number;
   readonly contextField: number;
@@ -90,6 +93,7 @@ export class SidecarDoor implements Door {
 
   constructor(options: SidecarDoorOptions) {
     const { headerPrefix, traceHeader, callerHeader } = options;
+    this.ops = options.ops;
     this.insecureTargets = options.insecureTargets;
     this.normalizesErrors = options.normalizeErrors;
     this.controlPrefix = `${headerPrefix.toLowerCase()}-`;

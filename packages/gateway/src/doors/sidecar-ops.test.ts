@@ -29,6 +29,8 @@ const door = new SidecarDoor({
   insecureTargets: false,
   normalizeErrors: true,
   sensitiveHeaders: [],
+  // Not what is tested here: that is handed to each call.
+  ops: { version: '1.2.3', renewal: createRenewal({ target: () => null, install: () => {}, onEvent: () => {} }) },
 });
 const platform: Caller = { name: 'platform', kind: 'token', credentials: new Set() };
 

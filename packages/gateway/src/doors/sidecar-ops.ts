@@ -6,10 +6,14 @@ import { refuse, settle } from '../pipeline/pipeline.js';
 import type { Renewal, RenewalInstallation } from '../tls/renewal/renewal.js';
 import { receiveBody } from './sidecar-ops-body.js';
 
-/** What the operations paths of the sidecar answer from. */
-export interface OpsServices {
+/** What the operations paths of the sidecar tell about. */
+export interface SidecarOps {
   readonly version: string;
   readonly renewal: Renewal;
+}
+
+/** The same for one request. */
+export interface OpsServices extends SidecarOps {
   /** The caller when it was identified by a client certificate, null when by anything else or not at all. May throw why it was refused. */
   readonly certificateCaller: (passage: Passage) => Caller | null;
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
-import { Exchange } from '../exchange.js';
+import { type Caller, Exchange } from '../exchange.js';
 import { type Identity, identify, stillHolds } from '../pipeline/identify.js';
 import { Passage } from '../pipeline/passage.js';
 import { refuse, run } from '../pipeline/pipeline.js';
@@ -13,6 +13,7 @@ import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
 import type { SidecarDoor } from './sidecar-door.js';
+import { answerOps } from './sidecar-ops.js';
 import { TransactionReader } from './sidecar-transaction.js';
 import { parseTargetUrl, type TargetUrl } from './target-url.js';
 
@@ -63,7 +64,7 @@ export class SidecarConnection implements RequestHandler {
     const { exchange, client } = passage;
     const { door } = this.#served.current;
     const { head } = client;
-    if (!head.targetIs('/proxy')) requireProxyPath(head.target);
+    if (!head.targetIs('/proxy') && this.#answeredOps(passage)) return;
     const identity = this.#identify(passage);
     exchange.caller = identity.caller;
     const target = this.#parse(passage);
@@ -73,6 +74,20 @@ export class SidecarConnection implements RequestHandler {
     if (passage.runtime.plugin !== null) passage.transaction = this.#transactions.read(head, door, identity.caller.name, exchange.requestId);
     noteUpgrade(exchange, client);
     run(passage, chosenCredential(client));
+  }
+
+  /** Whether the request was for one of the operations paths. Throws when it is for no path of this door. */
+  #answeredOps(passage: Passage): boolean {
+    const { target } = passage.client.head;
+    if (target.startsWith('/_ops/')) {
+      const certificateCaller = (asking: Passage): Caller | null => {
+        const { caller } = this.#identify(asking);
+        return caller.kind === 'certificate' ? caller : null;
+      };
+      if (answerOps(passage, { ...this.#served.current.door.ops, certificateCaller })) return true;
+    }
+    requireProxyPath(target);
+    return false;
   }
 
   #parse({ client: { head } }: Passage): TargetUrl {

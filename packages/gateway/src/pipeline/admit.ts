@@ -1,14 +1,15 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
+import type { Decision } from '../policy/decision.js';
 import type { Network } from '../policy/network.js';
-import type { ConnectDecision, Decision, Policy } from '../policy/policy.js';
+import type { ConnectDecision, Policy } from '../policy/policy.js';
 
 /**
  * Decides whether an exchange may go out, on the canonical target that will be dialed. Addresses are judged where they are resolved, right before
  * the dial; what they may be beyond global ones is in the answer. Error: `policy_denied`, or `target_path_ambiguous` where a rule looks at the path.
  */
 export function admit(exchange: Exchange, policy: Policy): readonly Network[] | SallyportError {
-  const decision = policy.decide(exchange.host, exchange.port, exchange.method, exchange.path);
+  const decision = policy.decide(exchange.host, exchange.port, exchange.method, exchange.path, exchange.scheme);
   note(exchange, decision);
   return decision.verdict === 'denied' ? denied(exchange, decision) : decision.permits;
 }

@@ -1,6 +1,7 @@
-import { asSallyportError, type SallyportError } from '@sallyport/sdk';
+import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import { LRUCache } from 'lru-cache';
 import { CredentialCache, type Obtained } from '../plugins/credential-cache.js';
+import type { ReadBody } from '../plugins/message-body.js';
 import type { PlacedFields } from '../plugins/placed-fields.js';
 import type { HeaderLines } from '../plugins/plugin-headers.js';
 import type { PluginHost, RequestChanges } from '../plugins/plugin-host.js';
@@ -50,12 +51,14 @@ export class ConsultedPlugin {
 /** Asks the plugin for the credentials of one request: kept ones, shared ones, or its own. Rejects with a `SallyportError`. */
 export async function consult(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<Obtained> {
   const key = { raw: transaction.key, context: transaction.context(), caller: passage.exchange.caller?.name ?? null };
-  return await plugin.credentials.obtain(key, ask(passage, plugin, transaction), signal);
+  const { client } = passage;
+  const readBody: ReadBody = (limit) => wholeRequestBody(client, limit);
+  return await plugin.credentials.obtain(key, ask(passage, plugin, transaction, readBody), signal);
 }
 
 /** Fetches anew, beside the requests, what is about to expire. */
 export function refreshAhead(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction): void {
-  plugin.credentials.refresh(transaction.key, ask(passage, plugin, transaction));
+  plugin.credentials.refresh(transaction.key, ask(passage, plugin, transaction, alreadyGone));
 }
 
 /** Puts the fields of a plugin in the place of what the client sent under their names; adds to what was placed before. */
@@ -87,13 +90,22 @@ export function unplace(passage: Passage): void {
   // The refused values stay unwanted in the answer, and in the record.
 }
 
-function ask(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction): (signal: AbortSignal) => ReturnType<PluginHost['getCredentials']> {
-  const { exchange, client } = passage;
+/** While a request is on its way, nobody else gets its body. */
+async function alreadyGone(): Promise<Uint8Array> {
+  throw new SallyportError('plugin_failed', { detail: 'a credential that is kept for other requests cannot depend on the body of one' });
+}
+
+function ask(
+  passage: Passage,
+  plugin: ConsultedPlugin,
+  transaction: Transaction,
+  readBody: ReadBody,
+): (signal: AbortSignal) => ReturnType<PluginHost['getCredentials']> {
+  const { exchange } = passage;
   const { method, scheme, host, port, path, query } = exchange;
   const url = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}${path}${query}`;
   const headers = outgoing(passage);
-  return (signal) =>
-    plugin.host.getCredentials(transaction.context(), { method, url, headers, readBody: (limit) => wholeRequestBody(client, limit) }, signal);
+  return (signal) => plugin.host.getCredentials(transaction.context(), { method, url, headers, readBody }, signal);
 }
 
 /** The fields of the client as they would go out. */

@@ -31,8 +31,8 @@ export function presentedToken(authorization: string): string | null {
 }
 
 /**
- * Finds out who is asking. A token that is presented must be known, also from a loopback address: a wrong token is never «nobody». So must a certificate:
- * with both, the token decides, and its caller has to name that certificate.
+ * Finds out who is asking. A token that is presented must be known, also from a loopback address: a wrong token is never «nobody». So must a
+ * certificate: with both, the token decides, and its caller has to name that certificate.
  * Errors: `caller_required`, `caller_unknown`, `caller_throttled` with `retry_after` in seconds, `client_certificate_unacceptable`,
  * `client_certificate_unknown`, `client_certificate_required`, `caller_ambiguous`.
  */
@@ -70,8 +70,8 @@ function withoutToken(address: string, callers: CallerRegistry, certificate: Pre
 }
 
 /**
- * Whether an identity from earlier on the same connection still holds: its token may have been taken out of the configuration, its run may be over, its
- * certificate may have been revoked.
+ * Whether an identity from earlier on the same connection still holds: its token may have been taken out of the configuration, its run may be over,
+ * its certificate may have been revoked.
  */
 export function stillHolds({ digest, certificate }: Identity, callers: CallerRegistry): Caller | null {
   if (certificate !== null && certificate.refusal() !== null) return null;

@@ -5,9 +5,9 @@ const DEEPEST = 64;
 const LONGEST = 1_048_576;
 
 /**
- * What credentials are kept under: SHA-256, in lower-case hex, over the caller and everything that the context says, but for the trace id. Data that is
- * absent, null or empty counts as the same; the order of its keys does not matter. Every part is written with its kind and its length, so that no
- * content of one can be taken for another. Errors: `context_data_invalid` for data nested more than 64 deep or larger than 1 MiB.
+ * What credentials are kept under: SHA-256, in lower-case hex, over the caller and everything that the context says, but for the trace id. Data
+ * that is absent, null or empty counts as the same; the order of its keys does not matter. Every part is written with its kind and its length, so
+ * that no content of one can be taken for another. Errors: `context_data_invalid` for data nested more than 64 deep or larger than 1 MiB.
  */
 export function contextHash(context: TransactionContext, caller: string | null): string {
   const { targetUrl, environmentId, marketplaceId, vendorId, productId, subscriptionId, data } = context;
@@ -18,8 +18,8 @@ export function contextHash(context: TransactionContext, caller: string | null):
 }
 
 /**
- * The key of a request on the hot path: caller and header values as they came, each with its length. Requests with the same key have the same context;
- * the reverse need not hold, as JSON can be written in more than one way. No hash, no decoding.
+ * The key of a request on the hot path: caller and header values as they came, each with its length. Requests with the same key have the same
+ * context; the reverse need not hold, as JSON can be written in more than one way. No hash, no decoding.
  */
 export function rawContextKey(caller: string | null, values: readonly (string | null)[]): string {
   let key = caller === null ? '-' : `${caller.length}:${caller}`;

@@ -8,8 +8,8 @@ import { PluginWorker } from './worker-host.js';
 /** Everything between a plugin in the configuration and a host that can be called. */
 export interface PluginSettings extends PluginSource, HostLimits {
   /**
-   * `inline`: in the thread of the gateway. Fastest, but a plugin that blocks, ends the process or throws outside of its calls takes the gateway with it.
-   * `worker`: in a thread of its own, which is ended when it blocks and started again when it ends. Only for a plugin that is named.
+   * `inline`: in the thread of the gateway. Fastest, but a plugin that blocks, ends the process or throws outside of its calls takes the gateway
+   * with it. `worker`: in a thread of its own, which is ended when it blocks and started again when it ends. Only for a plugin that is named.
    */
   readonly isolation: 'inline' | 'worker';
   /** Hears what no caller learns of: a thread that ended, a promise that the plugin forgot. Must not throw. */

@@ -36,12 +36,12 @@ const KEY_LENGTH = 1_024;
 const SWEEP_MS = 30_000;
 
 /**
- * The credentials of the fast path, under the hash of their context and the name of the caller, and in front of that under the raw key. For each context
- * at most one call is under way that others can share; it goes on when they go away. What the plugin answers for one request only (null, or a credential
- * together with changes) is not kept: from then on each request of that context goes to the plugin, in parallel.
+ * The credentials of the fast path, under the hash of their context and the name of the caller, and in front of that under the raw key. For each
+ * context at most one call is under way that others can share; it goes on when they go away. What the plugin answers for one request only (null,
+ * or a credential together with changes) is not kept: from then on each request of that context goes to the plugin, in parallel.
  *
- * After a call that failed none is made for the same context for 1 s, doubling up to 30 s, unless the request itself was at fault; a refresh that fails
- * leaves the credential in use for as long as it is valid. Expired credentials are dropped at once when used, and otherwise within 30 s.
+ * After a call that failed none is made for the same context for 1 s, doubling up to 30 s, unless the request itself was at fault; a refresh that
+ * fails leaves the credential in use for as long as it is valid. Expired credentials are dropped at once when used, and otherwise within 30 s.
  */
 export class CredentialCache {
   readonly #byKey: LRUCache<string, CredentialSlot>;
@@ -91,8 +91,8 @@ export class CredentialCache {
   }
 
   /**
-   * Forgets a credential that the upstream refused. Does nothing unless it still is `seen`: of many requests that were refused with the same one only the
-   * first has an effect. Whoever calls this bounds how often.
+   * Forgets a credential that the upstream refused. Does nothing unless it still is `seen`: of many requests that were refused with the same one
+   * only the first has an effect. Whoever calls this bounds how often.
    */
   invalidate(raw: string, seen: CachedCredential): void {
     this.#byKey.get(raw)?.invalidate(seen);

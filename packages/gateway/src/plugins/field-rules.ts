@@ -28,8 +28,8 @@ export function checkFieldName(where: string, name: string): void {
 }
 
 /**
- * Throws `plugin_result_invalid` unless `value` can be written as it is (RFC 9110 §5.5): Latin-1 without control characters, no blank at either end, at
- * most 16,384 characters. The value is never repeated.
+ * Throws `plugin_result_invalid` unless `value` can be written as it is (RFC 9110 §5.5): Latin-1 without control characters, no blank at either
+ * end, at most 16,384 characters. The value is never repeated.
  */
 export function checkFieldValue(where: string, name: string, value: unknown): asserts value is string {
   const of = `${where} the header field ${shown(name)}`;

@@ -36,8 +36,8 @@ const PASSED_IN = '(passed in)';
 const attempts = new Map<string, number>();
 
 /**
- * Loads a plugin into this thread: imports it (afresh when its file has changed), makes it with its options when it exports a function, and checks it.
- * Throws `plugin_load_failed`, with the file, the line where there is one, and what to correct.
+ * Loads a plugin into this thread: imports it (afresh when its file has changed), makes it with its options when it exports a function, and checks
+ * it. Throws `plugin_load_failed`, with the file, the line where there is one, and what to correct.
  */
 export async function loadPlugin({ plugin: source, folder, options, loadTimeoutMs }: PluginSource): Promise<PluginInThread> {
   if (typeof source !== 'string') return await make(source, { name: PASSED_IN, file: null, options, loadTimeoutMs });

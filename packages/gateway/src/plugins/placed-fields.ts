@@ -28,7 +28,9 @@ const SCHEME = /^[A-Za-z][A-Za-z0-9-]* +(?=[^ ]+$)/;
 export class PlacedFields {
   /** Lower-case names of all of them: what the message carried under these is replaced. */
   readonly names: readonly string[];
-  /** Lower-case names of those that may hold a credential: what comes back under these is removed. `Accept`, `Content-Type` and their like are not. */
+  /**
+   * Lower-case names of those that may hold a credential: what comes back under these is removed. `Accept`, `Content-Type` and their like are not.
+   */
   readonly credentialNames: readonly string[];
   /** What may not be recorded: the values of the latter, and each without its scheme. */
   readonly secrets: readonly Secret[];

@@ -9,8 +9,8 @@ const LONGEST_CERTIFICATE = 262_144;
 const EARLIEST_IN_MILLISECONDS = 100_000_000_000;
 
 /**
- * The credential in an answer of `getCredentials`, as plain values; null when there is none. Throws `plugin_result_invalid`, which names the member and
- * what was there, never a value.
+ * The credential in an answer of `getCredentials`, as plain values; null when there is none. Throws `plugin_result_invalid`, which names the
+ * member and what was there, never a value.
  */
 export function checkCredential(answer: unknown, now: number): Credential | null {
   const where = 'getCredentials answered';

@@ -32,7 +32,10 @@ export interface CallMeans {
   readonly signal: AbortSignal;
 }
 
-/** Calls a plugin and checks what it answers. Rejects with a `SallyportError` in every case; see `callFailure` for what becomes of what a plugin throws. */
+/**
+ * Calls a plugin and checks what it answers. Rejects with a `SallyportError` in every case; see `callFailure` for what becomes of what a plugin
+ * throws.
+ */
 export async function performCall(plugin: Plugin, call: PluginCall, means: CallMeans): Promise<CallAnswer> {
   try {
     switch (call.method) {

@@ -11,8 +11,8 @@ const conditions: ReadonlySet<string> = new Set(['node', 'import', 'module-sync'
 const DEEPEST_CONDITION = 16;
 
 /**
- * The file that a plugin is in: `./`, `../` and absolute paths are taken from `folder`, everything else is a package that is installed there or above.
- * Throws `plugin_load_failed`.
+ * The file that a plugin is in: `./`, `../` and absolute paths are taken from `folder`, everything else is a package that is installed there or
+ * above. Throws `plugin_load_failed`.
  */
 export function pluginFile(name: string, folder: string): string {
   if (name.startsWith('./') || name.startsWith('../') || path.isAbsolute(name)) return fileAt(name, path.resolve(folder, name));

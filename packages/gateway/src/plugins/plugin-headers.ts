@@ -13,7 +13,8 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 /** The headers that a plugin gets, and what it did to them. */
 export interface PluginHeaders {
   /**
-   * Refuses with `plugin_result_invalid`, at the line of the plugin that tries it, what cannot be sent. Fields of the connection itself are not in it.
+   * Refuses with `plugin_result_invalid`, at the line of the plugin that tries it, what cannot be sent. Fields of the connection itself are not in
+   * it.
    */
   readonly headers: Headers;
   /** The fields that differ from what they were, in the order in which they were first touched. Several `Set-Cookie` stay several lines. */

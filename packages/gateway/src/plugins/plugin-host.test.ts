@@ -25,11 +25,23 @@ const doings = {
   '/throw-text': () => { throw 'hunter2 leaked'; },
   '/reject': () => Promise.reject(new Error('hunter2 leaked')),
   '/reject-nothing': () => Promise.reject(),
-  '/ours': () => { throw Object.assign(new Error('no tenant'), { name: 'SallyportError', code: 'context_data_missing', hint: 'h', members: { field: 'tenant' } }); },
+  '/ours': () => {
+    throw Object.assign(new Error('no tenant'), { name: 'SallyportError', code: 'context_data_missing', hint: 'h', members: { field: 'tenant' } });
+  },
   '/not-ours': () => { throw Object.assign(new Error('x'), { name: 'SallyportError', code: 'config_invalid' }); },
-  '/own-timeout': async () => { throw new Error('fetch failed', { cause: (await new Promise((r) => AbortSignal.timeout(1).onabort = (e) => r(e.target.reason))) }); },
+  '/own-timeout': async () => {
+    const signal = AbortSignal.timeout(1);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve));
+    throw new Error('fetch failed', { cause: signal.reason });
+  },
   '/hang': () => new Promise(() => {}),
-  '/until-abort': (context, request, { signal }) => new Promise((resolve, reject) => signal.addEventListener('abort', () => { aborts.push(signal.reason.code); reject(signal.reason); })),
+  '/until-abort': (context, request, { signal }) =>
+    new Promise((resolve, reject) =>
+      signal.addEventListener('abort', () => {
+        aborts.push(signal.reason.code);
+        reject(signal.reason);
+      }),
+    ),
   '/lie': () => ({ headers: { 'X-Key': 'hunter2' }, expiresAt: new Date() }),
   '/lie-late': (context, request) => { request.url = new URL('https://evil.example/'); },
   '/set-host': (context, request) => { request.headers.set('Host', 'evil.example'); },
@@ -46,7 +58,7 @@ export default {
     response.status = 202;
     return { skipErrorNormalization: true };
   },
-  routeRequest(context) { return context.vendorId === 'forward' ? { forwardTo: 'billing' } : context.vendorId === 'wrong' ? { forwardTo: '' } : null; },
+  routeRequest({ vendorId }) { return vendorId === 'forward' ? { forwardTo: 'billing' } : vendorId === 'wrong' ? { forwardTo: '' } : null; },
   signCsr(csr) { return '-----BEGIN CERTIFICATE-----\\n' + csr + '\\n-----END CERTIFICATE-----'; },
   forwardReferences: () => ['billing'],
 };

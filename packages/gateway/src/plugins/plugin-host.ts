@@ -58,9 +58,9 @@ export interface ResponseAnswer {
 }
 
 /**
- * A plugin that was loaded, wherever it runs. Every call rejects with a `SallyportError` and with nothing else: `plugin_failed` (the cause is for the log
- * alone), `plugin_timeout`, `plugin_result_invalid`, the reason of an aborted signal, or the code that the plugin chose by throwing one. None is waited
- * for beyond the timeout and the signal, and what a plugin does later has no effect.
+ * A plugin that was loaded, wherever it runs. Every call rejects with a `SallyportError` and with nothing else: `plugin_failed` (the cause is for
+ * the log alone), `plugin_timeout`, `plugin_result_invalid`, the reason of an aborted signal, or the code that the plugin chose by throwing one.
+ * None is waited for beyond the timeout and the signal, and what a plugin does later has no effect.
  */
 export interface PluginHost {
   /** What the configuration calls it. */

@@ -8,7 +8,8 @@ afterEach(closeHosts);
 
 const amaro = `
 exports.transformSync = (source, { mode }) => {
-  if (source.includes('enum')) throw "  x TypeScript enum is not supported in strip-only mode\\n   ,-[2:1]\\n 1 | const a = 1;\\n 2 | enum A {}\\n   : ^^^^^^\\n";
+  const picture = '   ,-[2:1]\\n 1 | const a = 1;\\n 2 | enum A {}\\n   : ^^^^^^\\n';
+  if (source.includes('enum')) throw '  x TypeScript enum is not supported in strip-only mode\\n' + picture;
   return { code: '/* ' + mode + ' */' + source.replaceAll(': number', '        ') };
 };`;
 

@@ -27,8 +27,8 @@ interface Diagnostic {
 const ESNEXT = 99;
 
 /**
- * What can take the types out of `file`: Node itself, or else `amaro` or `typescript`, as installed next to the file or next to the gateway. Null when
- * there is nothing.
+ * What can take the types out of `file`: Node itself, or else `amaro` or `typescript`, as installed next to the file or next to the gateway. Null
+ * when there is nothing.
  */
 export function typeStripper(file: string): TypeStripper | null {
   const own: unknown = Reflect.get(module, 'stripTypeScriptTypes');

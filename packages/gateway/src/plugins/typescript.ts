@@ -16,10 +16,9 @@ let registered = false;
 export function readTypeScript(name: string, file: string): void {
   if (!path.extname(file).endsWith('ts') || readsTypeScript) return;
   if (typeStripper(file) === null) {
-    throw loadFailure(
-      name,
-      `Node ${process.versions.node} does not read TypeScript; run \`npm install amaro\` in ${path.dirname(file)}, use Node 22.18 or newer, or compile it`,
-    );
+    const folder = path.dirname(file);
+    const remedy = `run \`npm install amaro\` in ${folder}, use Node 22.18 or newer, or compile it to JavaScript`;
+    throw loadFailure(name, `Node ${process.versions.node} does not read TypeScript; ${remedy}`);
   }
   if (registered) return;
   registered = true;

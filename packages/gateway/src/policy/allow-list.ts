@@ -1,9 +1,9 @@
 import { SallyportError } from '@sallyport/sdk';
 import { type AllowListKey, hostLabels, parseAllowListKey, parseAllowListPath } from './allow-list-key.js';
+import type { Decision, PolicyMode, RuleConsidered } from './decision.js';
 import { formatIp, parseIp, unmapped } from './ip-address.js';
 import { isCleanPath, pathForms } from './path-forms.js';
 import type { PathRule } from './path-rule.js';
-import type { Decision, PolicyMode, RuleConsidered } from './policy.js';
 
 /** What an allow-list is written as: path patterns by host key, as Chaperone has it. */
 export type AllowListEntries = Readonly<Record<string, readonly string[]>>;

@@ -1,7 +1,8 @@
 import { SallyportError } from '@sallyport/sdk';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { compilePolicy, type Policy, type PolicyMode } from './policy.js';
+import type { PolicyMode } from './decision.js';
+import { compilePolicy, type Policy } from './policy.js';
 
 function policy(mode: PolicyMode, ...rules: readonly string[]): Policy {
   return compilePolicy({ mode, rules });

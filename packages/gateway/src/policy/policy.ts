@@ -1,33 +1,13 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { PolicyVerdict } from '../exchange.js';
+import { type AllowList, type AllowListEntries, compileAllowList } from './allow-list.js';
+import type { Decision, DecisionReason, PolicyMode, RuleConsidered } from './decision.js';
 import { portMatches } from './host-pattern.js';
 import { HostTable } from './host-table.js';
 import type { Network } from './network.js';
 import { isCleanPath, pathForms } from './path-forms.js';
 import type { PathRule } from './path-rule.js';
 import { parseRule, type Rule, type RuleAction } from './rules.js';
-
-/**
- * What happens to a request that no rule decides: `strict` denies it, `permissive` lets it out, `observe` lets it out and reports it as `observed`;
- * an explicit deny is only observed in `observe` as well.
- */
-export type PolicyMode = 'strict' | 'permissive' | 'observe';
-
-/**
- * Why: a rule decided; the mode decided; there is no rule for this host and port; there are, but none for this method, or none for this path;
- * or a rule looks at the path and the path can be read in several ways.
- */
-type DecisionReason = 'rule' | 'mode' | 'no_host_rule' | 'no_method_match' | 'no_path_match' | 'ambiguous_path';
-
-/** What policy says about one request. Frozen, and shared by all requests that it is the answer to. */
-export interface Decision {
-  readonly verdict: PolicyVerdict;
-  /** The text of the rule that decided, null when none did. */
-  readonly rule: string | null;
-  readonly reason: DecisionReason;
-  /** Networks that this request may be dialed to although they are not global. */
-  readonly permits: readonly Network[];
-}
 
 /**
  * What to do with a CONNECT. `intercept`: every request inside is decided on its own, and `decision` only says whether one can hope.
@@ -38,26 +18,19 @@ export interface ConnectDecision {
   readonly decision: Decision;
 }
 
-/** One rule that was considered, in the order of consideration. */
-export interface RuleConsidered {
-  readonly rule: string;
-  readonly matched: boolean;
-  /** A clause that says what matched or what did not. */
-  readonly why: string;
-}
-
 /** A compiled policy. Hosts are canonical text (see `canonicalHost`), paths are without query, methods are as sent. */
 export interface Policy {
   readonly mode: PolicyMode;
   /**
    * Decides one request: rules in the order of how specific their host is, then in file order; the first one that matches method and path wins.
-   * A rule that does not match hides nothing behind it. Allocates nothing for a clean path.
+   * A rule that does not match hides nothing behind it. Allocates nothing for a clean path. `scheme` (https when left out) says which port the keys of
+   * an allow-list without a port are for.
    */
-  decide(host: string, port: number, method: string, path: string): Decision;
+  decide(host: string, port: number, method: string, path: string, scheme?: 'http' | 'https'): Decision;
   /** Decides a CONNECT, of which only host and port are known. */
   decideConnect(host: string, port: number): ConnectDecision;
   /** The rules whose host pattern fits, in the order of `decide`, up to and including the one that decides it. */
-  explain(host: string, port: number, method: string, path: string): readonly RuleConsidered[];
+  explain(host: string, port: number, method: string, path: string, scheme?: 'http' | 'https'): readonly RuleConsidered[];
 }
 
 interface CompiledRule {
@@ -70,8 +43,45 @@ interface CompiledRule {
 /** `clean`: the path as sent is its only form. */
 type PathForms = 'clean' | 'ambiguous' | readonly string[];
 
-/** Compiles rules for lookup by host. Throws `config_invalid` as `parseRule` does, with the one-based number of the rule in `members.rule`. */
-export function compilePolicy(options: { readonly mode: PolicyMode; readonly rules: readonly string[] }): Policy {
+/** What a policy is made of. */
+export interface PolicyOptions {
+  readonly mode: PolicyMode;
+  readonly rules: readonly string[];
+  /** Asked where no rule decides. */
+  readonly allow_list?: AllowListEntries | undefined;
+}
+
+/**
+ * Compiles rules, and an allow-list behind them, for lookup by host. Throws `config_invalid` as `parseRule` does, with the one-based number of the rule
+ * in `members.rule`.
+ */
+export function compilePolicy(options: PolicyOptions): Policy {
+  const rules = compileRules(options);
+  return options.allow_list === undefined ? rules : withAllowList(rules, compileAllowList(options.allow_list, options.mode));
+}
+
+/** Rules decide first; what none of them decides is let out by the list, or by nothing. */
+function withAllowList(rules: Policy, list: AllowList): Policy {
+  return {
+    mode: rules.mode,
+    decide(host, port, method, path, scheme = 'https') {
+      const decision = rules.decide(host, port, method, path);
+      return decision.rule === null && decision.reason !== 'ambiguous_path' ? list.decide(scheme, host, port, path) : decision;
+    },
+    decideConnect(host, port) {
+      const answer = rules.decideConnect(host, port);
+      const undecided = answer.action === 'refuse' && answer.decision.rule === null;
+      return undecided && list.couldAllow(host, port) ? { action: 'intercept', decision: hopeful } : answer;
+    },
+    explain(host, port, method, path, scheme = 'https') {
+      const considered = rules.explain(host, port, method, path);
+      const decided = considered.at(-1)?.matched === true || rules.decide(host, port, method, path).reason === 'ambiguous_path';
+      return decided ? considered : [...considered, ...list.explain(scheme, host, port, path)];
+    },
+  };
+}
+
+function compileRules(options: PolicyOptions): Policy {
   const { mode } = options;
   const table = new HostTable<CompiledRule>();
   for (const [i, text] of options.rules.entries()) {
@@ -123,6 +133,10 @@ export function compilePolicy(options: { readonly mode: PolicyMode; readonly rul
 }
 
 const NO_NETWORKS: readonly Network[] = Object.freeze([]);
+
+/** Of a CONNECT to a host in an allow-list: what goes inside is decided request by request. */
+const hopeful = freeze('allowed', null, 'mode', NO_NETWORKS);
+
 const AMBIGUOUS = 'it looks at the path, and this path can be read in more than one way';
 
 function readRule(text: string, number: number): Rule {

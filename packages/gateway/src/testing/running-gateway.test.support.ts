@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseConfig } from '../config/load.js';
 import type { Exchange } from '../exchange.js';
-import { type Gateway, startGateway } from '../gateway.js';
+import { type Gateway, type GatewayOptions, startGateway } from '../gateway.js';
 import { temporaryDirectory } from './temporary-directory.test.support.js';
 
 /** A gateway with every door on a port of its own, an authority and a log in a temporary directory. */
@@ -41,7 +41,11 @@ export async function stopGateways(): Promise<void> {
 }
 
 /** Starts a gateway from the sections under `gateway:` as YAML text; `env` fills in `${NAME}`. `CA` names the authority of the upstreams. */
-export async function runningGateway(sections = '', env: Readonly<Record<string, string>> = {}): Promise<RunningGateway> {
+export async function runningGateway(
+  sections = '',
+  env: Readonly<Record<string, string>> = {},
+  options: Pick<GatewayOptions, 'plugin'> = {},
+): Promise<RunningGateway> {
   const directory = await temporaryDirectory();
   const logFile = join(directory, 'log');
   const config = (text: string) => parseConfig(wholeConfig(text, directory, logFile, env), { path: join(directory, 'sallyport.yaml'), env }).gateway;
@@ -53,7 +57,7 @@ export async function runningGateway(sections = '', env: Readonly<Record<string,
     waiting = [];
     for (const wake of woken) wake();
   };
-  const gateway = await startGateway(config(sections), { version: '0.0.0-test', onExchange });
+  const gateway = await startGateway(config(sections), { version: '0.0.0-test', onExchange, ...options });
   const { ports } = gateway;
   const one: RunningGateway = {
     gateway,

@@ -1,3 +1,4 @@
+import type { GatewayOptions } from '../gateway.js';
 import type { Response } from './message-reader.test.support.js';
 import { closeClients } from './raw-client.test.support.js';
 import { type RunningGateway, runningGateway, stopGateways } from './running-gateway.test.support.js';
@@ -24,9 +25,14 @@ export function upstreamAuthority(): Promise<TestAuthority> {
 }
 
 /** A scene with a plain upstream. */
-export async function plainScene(script: Script = echo, sections = '', env: Readonly<Record<string, string>> = {}): Promise<Scene> {
+export async function plainScene(
+  script: Script = echo,
+  sections = '',
+  env: Readonly<Record<string, string>> = {},
+  options: Pick<GatewayOptions, 'plugin'> = {},
+): Promise<Scene> {
   const upstream = await startUpstream(script);
-  const gateway = await runningGateway(sections, env);
+  const gateway = await runningGateway(sections, env, options);
   return { gateway, upstream, origin: `http://api.test:${upstream.port}`, authority: `api.test:${upstream.port}` };
 }
 

@@ -16,6 +16,7 @@ describe('a plugin that breaks the contract of getCredentials in one place', () 
 
   it.each<[check: string, detail: string, Plugin, ContractOptions?]>([
     ['a plugin has methods', 'none of the methods', {}],
+    ['a plugin has methods', 'none of the methods', { forwardReferences: () => [] }],
     ['a plugin has methods', 'not an object', (() => ({})) as unknown as Plugin],
     ['a plugin has methods', 'not an object', null as unknown as Plugin],
     ['a plugin has methods', 'signCsr is not a function', { signCsr: 'yes' } as unknown as Plugin],

@@ -74,7 +74,7 @@ function watched(kit: Kit, checks: readonly Check[]): readonly Check[] {
   return checks.map(({ name, run }) => ({ name, run: () => watchingForStrays(run, kit.strays) }));
 }
 
-const methods = ['getCredentials', 'signCsr', 'modifyResponse', 'routeRequest', 'forwardReferences'] as const;
+const methods = ['getCredentials', 'signCsr', 'modifyResponse', 'routeRequest'] as const;
 
 function has<M extends keyof Plugin>(plugin: Plugin, method: M): plugin is Plugin & Required<Pick<Plugin, M>> {
   return plugin[method] !== undefined;
@@ -82,8 +82,8 @@ function has<M extends keyof Plugin>(plugin: Plugin, method: M): plugin is Plugi
 
 function shapeProblem(plugin: unknown): string | null {
   if (typeof plugin !== 'object' || plugin === null) return 'it is not an object; call the function that makes it first';
-  const members = methods.filter((name) => (plugin as Plugin)[name] !== undefined);
-  const wrong = members.find((name) => typeof (plugin as Plugin)[name] !== 'function');
+  const members = [...methods, 'forwardReferences'] as const;
+  const wrong = members.find((name) => (plugin as Plugin)[name] !== undefined && typeof (plugin as Plugin)[name] !== 'function');
   if (wrong !== undefined) return `its member ${wrong} is not a function`;
-  return members.length === 0 ? `it has none of the methods ${methods.join(', ')}` : null;
+  return methods.every((name) => (plugin as Plugin)[name] === undefined) ? `it has none of the methods ${methods.join(', ')}` : null;
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { parseHostPattern } from '../../policy/host-pattern.js';
 import { compilePathRule } from '../../policy/path-rule.js';
+import { grantSchema } from './grants.js';
 import { placementsSchema } from './placements.js';
 import { duration, flag, name, parsedText, path, secretValue, text, type ValueContext } from './values.js';
 
@@ -9,48 +10,55 @@ export function credentialsSchema(context: ValueContext) {
   return z
     .record(
       name,
-      z.strictObject({
-        source: sourceSchema(context),
-        bind: z
-          .array(bindingSchema(context))
-          .min(1, 'expected at least one binding')
-          .describe('Which requests get the credential, and where in them it goes.'),
-      }),
+      z
+        .strictObject({
+          source: sourceSchema(context).optional().describe('Where the credential comes from.'),
+          grant: grantSchema(context).optional().describe('How access tokens are obtained, in place of a source.'),
+          bind: z
+            .array(bindingSchema(context))
+            .min(1, 'expected at least one binding')
+            .describe('Which requests get the credential, and where in them it goes.'),
+        })
+        .meta({ oneOf: [{ required: ['source'] }, { required: ['grant'] }] })
+        .superRefine(({ source, grant }, issues) => {
+          if (source === undefined && grant === undefined)
+            issues.addIssue({ code: 'custom', path: ['source'], message: 'is required: expected a source, or a grant' });
+          else if (source !== undefined && grant !== undefined)
+            issues.addIssue({ code: 'custom', path: ['grant'], message: 'there is a source already; leave one of the two out' });
+        }),
     )
     .prefault({})
     .describe('The credentials, by name.');
 }
 
 function sourceSchema(context: ValueContext) {
-  return z
-    .discriminatedUnion('type', [
-      z.strictObject({
-        type: z.literal('env').describe('An environment variable of the gateway.'),
-        var: text('the name of an environment variable').describe('Name of the environment variable.'),
-      }),
-      z.strictObject({
-        type: z.literal('file').describe('A file, read again when it changes.'),
-        path: path(context).describe('Path of the file.'),
-      }),
-      z.strictObject({
-        type: z.literal('static').describe('A value given here.'),
-        value: secretValue(context, 'the credential', (secret) => (secret === '' ? 'the credential is empty' : null)).describe(
-          'The credential itself.',
-        ),
-      }),
-      z.strictObject({
-        type: z.literal('process').describe('The output of a command.'),
-        command: z
-          .array(z.string({ error: 'expected text' }).refine((argument) => !argument.includes('\0'), 'holds a NUL character'))
-          .min(1, 'expected at least the name of a program')
-          .refine((command) => command[0] !== '', 'the name of the program is empty')
-          .transform(([program = '', ...rest]) => [programOf(program, context), ...rest])
-          .describe('Program and arguments; no shell is involved.'),
-        timeout: duration().prefault('10s').describe('How long the command may take.'),
-        ttl: duration().prefault('5m').describe('How long its output is used when it names no expiration itself.'),
-      }),
-    ])
-    .describe('Where the credential comes from.');
+  return z.discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('env').describe('An environment variable of the gateway.'),
+      var: text('the name of an environment variable').describe('Name of the environment variable.'),
+    }),
+    z.strictObject({
+      type: z.literal('file').describe('A file, read again when it changes.'),
+      path: path(context).describe('Path of the file.'),
+    }),
+    z.strictObject({
+      type: z.literal('static').describe('A value given here.'),
+      value: secretValue(context, 'the credential', (secret) => (secret === '' ? 'the credential is empty' : null)).describe(
+        'The credential itself.',
+      ),
+    }),
+    z.strictObject({
+      type: z.literal('process').describe('The output of a command.'),
+      command: z
+        .array(z.string({ error: 'expected text' }).refine((argument) => !argument.includes('\0'), 'holds a NUL character'))
+        .min(1, 'expected at least the name of a program')
+        .refine((command) => command[0] !== '', 'the name of the program is empty')
+        .transform(([program = '', ...rest]) => [programOf(program, context), ...rest])
+        .describe('Program and arguments; no shell is involved.'),
+      timeout: duration().prefault('10s').describe('How long the command may take.'),
+      ttl: duration().prefault('5m').describe('How long its output is used when it names no expiration itself.'),
+    }),
+  ]);
 }
 
 function bindingSchema(context: ValueContext) {

@@ -85,6 +85,10 @@ function tlsSchema(context: ValueContext) {
         .optional()
         .describe('PEM file, or several, with the authorities of the clients. Every client then needs a certificate, and TLS 1.3.'),
       crl: files(context).optional().describe('PEM or DER file, or several, with a revocation list of every one of these authorities.'),
+      auto_rotate: flag().prefault(true).describe('Whether the platform may renew the certificate of the sidecar, over `/_ops/renew`.'),
+      chain_ca: files(context)
+        .optional()
+        .describe('PEM file, or several, with the authorities that a renewed certificate has to come from; `client_ca` when left out.'),
     })
     .superRefine(({ client_ca, crl }, issues) => {
       if (client_ca === undefined && crl !== undefined)

@@ -16,7 +16,12 @@ afterEach(async () => {
 let report: ReadinessReport = { state: 'ready', failing: [] };
 
 async function started(host = '127.0.0.1'): Promise<number> {
-  const server = createOpsServer({ metrics: createMetrics({ version: '1.2.3' }), version: '1.2.3', readiness: () => report });
+  const server = createOpsServer({
+    metrics: createMetrics({ version: '1.2.3' }),
+    version: '1.2.3',
+    readiness: () => report,
+    signing: () => ({ signer: null, timeout: 1_000 }),
+  });
   servers.push(server);
   return server.listen(host, 0);
 }
@@ -113,7 +118,12 @@ describe('The ops listener', () => {
 
   test('says which address is taken', async () => {
     const port = await started();
-    const second = createOpsServer({ metrics: createMetrics({ version: '1' }), version: '1', readiness: () => report });
+    const second = createOpsServer({
+      metrics: createMetrics({ version: '1' }),
+      version: '1',
+      readiness: () => report,
+      signing: () => ({ signer: null, timeout: 1_000 }),
+    });
     const failure = await second.listen('127.0.0.1', port).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(SallyportError);
     expect(failure).toMatchObject({ code: 'address_in_use', message: expect.stringContaining(`127.0.0.1:${port}`) as string });
@@ -121,7 +131,12 @@ describe('The ops listener', () => {
   });
 
   test('says which address cannot be opened', async () => {
-    const server = createOpsServer({ metrics: createMetrics({ version: '1' }), version: '1', readiness: () => report });
+    const server = createOpsServer({
+      metrics: createMetrics({ version: '1' }),
+      version: '1',
+      readiness: () => report,
+      signing: () => ({ signer: null, timeout: 1_000 }),
+    });
     await expect(server.listen('203.0.113.9', 9090)).rejects.toMatchObject({
       code: 'bind_failed',
       message: expect.stringContaining('203.0.113.9:9090') as string,
@@ -129,7 +144,12 @@ describe('The ops listener', () => {
   });
 
   test('gives back its port when closed, with connections kept open by clients', async () => {
-    const server = createOpsServer({ metrics: createMetrics({ version: '1' }), version: '1', readiness: () => report });
+    const server = createOpsServer({
+      metrics: createMetrics({ version: '1' }),
+      version: '1',
+      readiness: () => report,
+      signing: () => ({ signer: null, timeout: 1_000 }),
+    });
     const port = await server.listen('127.0.0.1', 0);
     const agent = new Agent({ keepAlive: true });
     await new Promise<void>((resolve, reject) => {
@@ -155,7 +175,12 @@ describe('The ops listener', () => {
   });
 
   test('does not tell the outside what went wrong inside', async () => {
-    const server = createOpsServer({ metrics: { render: () => Promise.reject(new Error('inner workings')) }, version: '1', readiness: () => report });
+    const server = createOpsServer({
+      metrics: { render: () => Promise.reject(new Error('inner workings')) },
+      version: '1',
+      readiness: () => report,
+      signing: () => ({ signer: null, timeout: 1_000 }),
+    });
     servers.push(server);
     const { status, body } = await ask(await server.listen('127.0.0.1', 0), '/metrics');
     expect(status).toBe(500);

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import type { Metrics } from '../../record/metrics.js';
 import { problemDocument, problemMediaType } from '../../record/problem.js';
+import { type SigningServices, signOverHttp } from '../../tls/renewal/signing-endpoint.js';
 import { isLoopbackAddress, namesThisMachine } from './host-check.js';
 import { type ReadinessReport, unreadiness } from './readiness.js';
 
@@ -13,6 +14,8 @@ export interface OpsOptions {
   readonly version: string;
   /** Asked for every `/_ops/ready`; must answer at once. */
   readonly readiness: () => ReadinessReport;
+  /** Who signs certificate requests at the moment. */
+  readonly signing: () => SigningServices;
 }
 
 /** The listener for those who run the gateway: health, readiness, version and metrics. It never sees an exchange. */
@@ -31,6 +34,9 @@ interface Answer {
 /** Far more than a few probes and scrapers need, far less than would hurt the gateway. */
 const CONNECTIONS = 64;
 const TIMEOUT = 5_000;
+
+/** Signing, which is offered only where nobody from outside can ask for it. */
+const SIGN = '/_ops/certs/sign';
 
 const PATHS: Readonly<Record<string, (options: OpsOptions) => Answer | Promise<Answer>>> = {
   '/_ops/health': () => json({ status: 'alive' }),
@@ -85,15 +91,22 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
       });
     }
     const [path = ''] = (request.url ?? '').split('?', 1);
-    if (!Object.hasOwn(PATHS, path)) throw new SallyportError('not_found', { hint: `The paths here are ${Object.keys(PATHS).join(', ')}.` });
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.setHeader('Allow', 'GET, HEAD');
-      throw new SallyportError('method_not_allowed');
+    if (path === SIGN && allowedHost !== null) {
+      if (request.method !== 'POST') throw refusedMethod(response, 'POST');
+      send(response, 200, await signOverHttp(request, options.signing()));
+      return;
     }
+    if (!Object.hasOwn(PATHS, path)) throw new SallyportError('not_found', { hint: `The paths here are ${Object.keys(PATHS).join(', ')}.` });
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw refusedMethod(response, 'GET, HEAD');
     send(response, 200, await PATHS[path](options));
   } catch (error) {
     refuse(response, asSallyportError(error));
   }
+}
+
+function refusedMethod(response: ServerResponse, allowed: string): SallyportError {
+  response.setHeader('Allow', allowed);
+  return new SallyportError('method_not_allowed');
 }
 
 function refuse(response: ServerResponse, error: SallyportError): void {

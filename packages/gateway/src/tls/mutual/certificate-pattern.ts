@@ -49,8 +49,8 @@ export function compileCertificatePattern(config: CertificateConfig): Certificat
 }
 
 /**
- * How closely a certificate is named by the pattern, larger being closer; −1 when it does not fit. A fingerprint counts most, then a subject or a name
- * without a star, then the number of conditions, then the characters of the pattern that are not stars.
+ * How closely a certificate is named by a pattern, larger being closer; −1 when it does not fit. A fingerprint counts most, then a subject or a
+ * name without a star, then the number of conditions, then the characters of the pattern that are not stars.
  */
 export function closeness(pattern: CertificatePattern, certificate: ClientCertificate): number {
   const { subject, issuer, names, fingerprints } = pattern;

@@ -2,6 +2,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
+import type { LRUCache } from 'lru-cache';
 import { fieldId } from '../../wire/field-names.js';
 import type { ServerConnection } from '../../wire/server-connection.js';
 import type { PresentedCertificate } from './client-certificate.js';
@@ -10,24 +11,31 @@ import { FORWARDED_FIELDS, type ForwardedCertificates } from './forwarded-certif
 import { PeerCertificate } from './peer-certificate.js';
 
 /**
- * Answers the certificate that the request which is open on the connection was sent with, the same object for as long as it is the same one; null on a
- * listener that asks for none. Never throws. Errors: `proxy_untrusted`, `client_certificate_required`, `client_certificate_malformed`,
+ * Answers the certificate that the request which is open on the connection was sent with, the same object for as long as it is the same one; null on
+ * a listener that asks for none. Never throws. Errors: `proxy_untrusted`, `client_certificate_required`, `client_certificate_malformed`,
  * `client_certificate_unacceptable`.
  */
 export type CertificateReader = (connection: ServerConnection) => PresentedCertificate | SallyportError | null;
 
 /** What a listener asks of its clients at the moment. */
-export interface CertificateDemands {
+interface CertificateDemands {
   readonly trust: ClientTrust | null;
   readonly forwarded: ForwardedCertificates | null;
+  readonly intermediates: Intermediates;
 }
+
+/**
+ * Authorities that clients sent along in their handshakes, by fingerprint. A session that is resumed brings back the certificate of its client but
+ * not what was sent with it. They are candidates for a chain and prove nothing by being here.
+ */
+export type Intermediates = LRUCache<string, X509Certificate>;
 
 const MOST_SENT = 10;
 const [ENVOY, CLIENT_CERT, CHAIN] = FORWARDED_FIELDS.map(fieldId);
 
 /**
- * The reader for one connection. `verifiedUnder` are the authorities that its handshake is known to have used, null when that is not certain: then the
- * certificate is verified once more before the first request.
+ * The reader for one connection. `verifiedUnder` are the authorities that its handshake is known to have used, null when that is not certain: then
+ * the certificate is verified once more before the first request.
  */
 export function certificateReader(socket: Socket, demands: CertificateDemands, verifiedUnder: ClientTrust | null): CertificateReader {
   const address = socket.remoteAddress ?? '';
@@ -37,7 +45,7 @@ export function certificateReader(socket: Socket, demands: CertificateDemands, v
     if (trust === null && forwarded === null) return null;
     try {
       if (trust !== null) {
-        peer ??= peerCertificate(socket, () => demands.trust, verifiedUnder);
+        peer ??= peerCertificate(socket, demands, verifiedUnder);
         const refusal = peer.refusal();
         // Nothing more can come of a connection that was made with this certificate.
         if (refusal !== null) connection.persistent = false;
@@ -50,13 +58,29 @@ export function certificateReader(socket: Socket, demands: CertificateDemands, v
   };
 }
 
-function peerCertificate(socket: Socket, current: () => ClientTrust | null, verifiedUnder: ClientTrust | null): PeerCertificate {
+function peerCertificate(socket: Socket, demands: CertificateDemands, verifiedUnder: ClientTrust | null): PeerCertificate {
+  // Once for each connection: Node gives the chain away with the first answer and has none for the next.
   const leaf = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   // The handshake does not finish without one.
   if (leaf === undefined) throw new SallyportError('client_certificate_required');
   const sent: X509Certificate[] = [];
   for (let one = leaf.issuerCertificate; one !== undefined && sent.length < MOST_SENT; one = one.issuerCertificate) sent.push(one);
-  return new PeerCertificate(leaf, sent, current, verifiedUnder);
+  const { intermediates } = demands;
+  for (const one of sent) intermediates.set(one.fingerprint256, one);
+  return new PeerCertificate(leaf, sent.length > 0 ? sent : remembered(leaf, intermediates), () => demands.trust, verifiedUnder);
+}
+
+/** What is known of the chain above a certificate that came alone. */
+function remembered(leaf: X509Certificate, intermediates: Intermediates): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (let last = leaf; chain.length < MOST_SENT; ) {
+    const issuer = [...intermediates.values()].find((one) => last.checkIssued(one));
+    if (issuer === undefined || chain.includes(issuer)) break;
+    intermediates.get(issuer.fingerprint256);
+    chain.push(issuer);
+    last = issuer;
+  }
+  return chain;
 }
 
 function readForwarded({ head }: ServerConnection, forwarded: ForwardedCertificates, address: string): PresentedCertificate {

@@ -13,7 +13,7 @@ export interface Issued {
 
 /** What a certificate says; a client with the subject `CN=client` for the next hour when nothing is said. */
 export interface Wanted {
-  readonly subject?: x509.JsonNameParams;
+  readonly subject?: x509.X509CertificateCreateParamsName;
   readonly names?: x509.JsonGeneralNames;
   /** Milliseconds from now. */
   readonly from?: number;
@@ -48,11 +48,15 @@ export async function selfSigned(name: string): Promise<Issued> {
 }
 
 interface Signer {
-  readonly name: x509.JsonNameParams;
+  readonly name: x509.X509CertificateCreateParamsName;
   readonly keys: webcrypto.CryptoKeyPair;
 }
 
-async function authority(subject: x509.JsonNameParams, parent: Signer | null, pathLength: number | undefined): Promise<ClientAuthority> {
+async function authority(
+  subject: x509.X509CertificateCreateParamsName,
+  parent: Signer | null,
+  pathLength: number | undefined,
+): Promise<ClientAuthority> {
   const keys = await newKeys();
   const self: Signer = { name: subject, keys };
   const extensions = [
@@ -84,7 +88,7 @@ async function authority(subject: x509.JsonNameParams, parent: Signer | null, pa
           signingAlgorithm: ALGORITHM,
           signingKey: keys.privateKey,
         },
-        webcrypto as Crypto,
+        webcrypto,
       );
       return `${crl.toString('pem')}\n`;
     },
@@ -92,7 +96,7 @@ async function authority(subject: x509.JsonNameParams, parent: Signer | null, pa
 }
 
 async function sign(
-  subject: x509.JsonNameParams,
+  subject: x509.X509CertificateCreateParamsName,
   keys: webcrypto.CryptoKeyPair,
   issuer: Signer,
   { from = -HOUR, until = HOUR, extensions }: { from?: number; until?: number; extensions: x509.Extension[] },
@@ -110,7 +114,7 @@ async function sign(
       signingAlgorithm: ALGORITHM,
       extensions,
     },
-    webcrypto as Crypto,
+    webcrypto,
   );
   const cert = `${certificate.toString('pem')}\n`;
   const key = KeyObject.from(keys.privateKey).export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -118,5 +122,5 @@ async function sign(
 }
 
 function newKeys(): Promise<webcrypto.CryptoKeyPair> {
-  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']) as Promise<webcrypto.CryptoKeyPair>;
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
 }

@@ -79,7 +79,7 @@ export function readExtensions(der: Buffer): Map<string, Extension> {
   return extensions;
 }
 
-/** What a certificate says about its holder. Names that cannot be one plain name (a wildcard, a control character) are left out. Throws a RangeError. */
+/** What a certificate says of its holder. Names that cannot be one plain name (a wildcard, a control character) are left out. Throws a RangeError. */
 export function clientCertificate(certificate: X509Certificate): ClientCertificate {
   const { issuer, subject, extensions } = certificateFields(certificate);
   const names = extensions.get(SUBJECT_ALT_NAME);

@@ -49,8 +49,8 @@ export class ForwardedCertificates {
   }
 
   /**
-   * The certificate in the lines of the header and, for `Client-Cert`, in those of `Client-Cert-Chain`. Throws `client_certificate_required` when there
-   * is none, `client_certificate_malformed` when it cannot be read in exactly one way.
+   * The certificate in the lines of the header and, for `Client-Cert`, in those of `Client-Cert-Chain`. Throws `client_certificate_required` when
+   * there is none, `client_certificate_malformed` when it cannot be read in exactly one way.
    */
   read(lines: readonly string[], chainLines: readonly string[]): PresentedCertificate {
     const last = lines.at(-1);
@@ -108,6 +108,10 @@ export class ForwardedCertificates {
       issuer: null,
       names: names.filter((name) => name !== null),
     };
+    // A header without content is what some balancers write for a client that had no certificate: that is not «any».
+    if (told.fingerprint === null && told.subject === null && told.names.length === 0) {
+      throw new SallyportError('client_certificate_required', { detail: 'the balancer told of no certificate' });
+    }
     return { certificate: told, refusal: () => null };
   }
 }

@@ -74,6 +74,17 @@ describe('behind a balancer that tells what it verified', () => {
     expect((await call(client, scene, [`X-Forwarded-Client-Cert: ${value}`])).field('X-Sallyport-Error')).toBe('client_certificate_malformed');
   });
 
+  test.each(['By=spiffe://lb', 'Cert=""', 'Hash=;Subject="";URI=', 'Subject="not a name"'])(
+    'a header that tells of nobody is no certificate: %s',
+    async (value) => {
+      const listener = 'listeners: { sidecar: { port: 0, insecure_targets: true, trusted_proxies: ["127.0.0.1"] }, ops: { port: 0 } }';
+      const scene = await plainScene(echo, `${listener}\ncallers: { anyone: { certificate: any } }`);
+      const client = await rawClient(scene.gateway.sidecar);
+      expect((await call(client, scene, [`X-Forwarded-Client-Cert: Hash=${'ab'.repeat(32)}`])).status).toBe(200);
+      expect(problem(await call(client, scene, [`X-Forwarded-Client-Cert: ${value}`])).code).toBe('client_certificate_required');
+    },
+  );
+
   test('serves nobody else, whatever they send', async () => {
     const { scene, client } = await behind('', '10.0.0.0/8');
     for (const lines of [[], ['X-Forwarded-Client-Cert: URI=spiffe://acme.example/web'], ['X-Sallyport-Token: a-token-that-is-alone']]) {

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { SallyportError } from '@sallyport/sdk';
 import { pemCertificates } from '../pem.js';
+import { readPair } from '../renewal/pair-files.js';
 import { ClientTrust } from './client-trust.js';
 import { type RevocationList, readRevocationList, revocationListsIn } from './revocation-list.js';
 
@@ -30,8 +31,10 @@ const LARGEST_LIST = 16_777_216;
  * read, every list is signed. `place` is their key in the configuration. Throws `tls_files_invalid`, which says what is wrong with which file.
  */
 export async function readListenerTls(files: TlsFiles, place: string, now = Date.now()): Promise<ListenerTls> {
-  const cert = (await readBounded(files.cert, LARGEST_FILE, `${place}.cert`)).toString('utf8');
-  const key = (await readBounded(files.key, LARGEST_FILE, `${place}.key`)).toString('utf8');
+  // Whatever is wrong with one of them alone is said first; together they may be halfway through a renewal, which is finished here.
+  await readBounded(files.cert, LARGEST_FILE, `${place}.cert`);
+  await readBounded(files.key, LARGEST_FILE, `${place}.key`);
+  const { cert, key } = await readPair({ cert: files.cert, key: files.key });
   const [leaf] = certificatesIn(cert, files.cert, `${place}.cert`);
   if (now < Date.parse(leaf.validFrom)) throw unusable(files.cert, `${place}.cert`, `is not valid before ${iso(leaf.validFrom)}`);
   if (now >= Date.parse(leaf.validTo)) throw unusable(files.cert, `${place}.cert`, `has expired (${iso(leaf.validTo)})`);

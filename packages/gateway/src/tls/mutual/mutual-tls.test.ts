@@ -224,6 +224,28 @@ describe('when the files change', () => {
     stays.close();
   });
 
+  test('a kept connection through two intermediates stays, and so does one whose session was resumed', async () => {
+    const scene = await mutualScene();
+    const upper = await scene.clients.intermediate('Upper');
+    const lower = await upper.intermediate('Lower');
+    const leaf = await lower.issue();
+    const identity = { ...leaf, cert: leaf.cert + lower.cert + upper.cert };
+    let ticket: Buffer | undefined;
+    const first = await scene.client(identity);
+    first.socket.on('session', (one: Buffer) => {
+      ticket = one;
+    });
+    expect((await call(first, scene)).status).toBe(200);
+    const resumed = await scene.client(identity, ticket === undefined ? {} : { session: ticket });
+    expect((resumed.socket as TLSSocket).isSessionReused()).toBe(true);
+    expect((await call(resumed, scene)).status).toBe(200);
+    await scene.write('ca.crt', scene.clients.cert + (await clientAuthority('Others')).cert);
+    await scene.reload();
+    expect((await call(first, scene)).status).toBe(200);
+    expect((await call(resumed, scene)).status).toBe(200);
+    for (const client of [first, resumed]) client.close();
+  });
+
   test.each<[string, RegExp, (scene: MutualScene) => Promise<unknown>]>([
     [
       'a certificate without its key',
@@ -367,7 +389,8 @@ test('what a certificate may call goes by its caller', async () => {
     callers: `callers:
   rich: { certificate: { san: "uri:spiffe://acme.example/ns/*/sa/rich" }, credentials: [key] }
   poor: { certificate: any }
-credentials: { key: { source: { type: static, value: the-secret-value }, bind: [{ hosts: ["api.test:*"], place: { header: X-Key }, plaintext: true }] } }`,
+credentials:
+  key: { source: { type: static, value: the-secret-value }, bind: [{ hosts: ["api.test:*"], place: { header: X-Key }, plaintext: true }] }`,
   });
   const rich = await scene.client(await scene.clients.issue({ names: [{ type: 'url', value: 'spiffe://acme.example/ns/prod/sa/rich' }] }));
   const poor = await scene.client(await scene.clients.issue({ names: [{ type: 'url', value: 'spiffe://acme.example/ns/a/b/sa/rich' }] }));
