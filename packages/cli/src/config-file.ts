@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SallyportError } from '@sallyport/sdk';
@@ -24,13 +24,25 @@ export function homeDirectory(): string {
 }
 
 /**
- * The absolute path of the configuration: what was given, SALLYPORT_CONFIG, ./sallyport.yaml, ~/.sallyport/sallyport.yaml, in this order. What
- * somebody named need not be there; null when nothing was named and none of the usual places has a file.
+ * The absolute path of the configuration: what was given, SALLYPORT_CONFIG, CHAPERONE_CONFIG, ./sallyport.yaml, ~/.sallyport/sallyport.yaml, and
+ * ./config.yaml if it is that of a Chaperone, in this order. What somebody named need not be there; null when nothing was named and none of the usual
+ * places has a file.
  */
 export function findConfig(given: string | undefined): string | null {
-  const named = given ?? process.env.SALLYPORT_CONFIG;
-  if (named !== undefined && named !== '') return resolve(named);
-  return [resolve('sallyport.yaml'), join(homeDirectory(), 'sallyport.yaml')].find((path) => existsSync(path)) ?? null;
+  const named = [given, process.env.SALLYPORT_CONFIG, process.env.CHAPERONE_CONFIG].find((path) => path !== undefined && path !== '');
+  if (named !== undefined) return resolve(named);
+  const own = [resolve('sallyport.yaml'), join(homeDirectory(), 'sallyport.yaml')].find((path) => existsSync(path));
+  return own ?? (isChaperones(resolve('config.yaml')) ? resolve('config.yaml') : null);
+}
+
+/** `config.yaml` is the name of many a file: only one with the sections of a Chaperone is meant for us. */
+function isChaperones(path: string): boolean {
+  try {
+    const text = readFileSync(path, 'utf8');
+    return /^upstream:/m.test(text) && !/^gateway:/m.test(text);
+  } catch {
+    return false;
+  }
 }
 
 /** As `findConfig`; `config_not_found` with an example of a configuration when there is none. */

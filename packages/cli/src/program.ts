@@ -1,8 +1,13 @@
 import { Option } from 'commander';
 import type { AuthorityOptions } from './commands/ca.js';
+import { addCerts } from './commands/certs-options.js';
 import type { CheckOptions } from './commands/config-check.js';
 import type { ExplainOptions } from './commands/config-explain.js';
+import { addEnroll } from './commands/enroll-options.js';
+import { addFleet } from './commands/fleet-options.js';
+import { addOnboard } from './commands/onboard-options.js';
 import type { RunCommandOptions } from './commands/run.js';
+import type { ServeOptions } from './commands/serve.js';
 import { DocumentedCommand } from './documented-command.js';
 import { version } from './version.js';
 
@@ -27,6 +32,13 @@ export function createProgram(done: Done): DocumentedCommand {
   addRun(program, done);
   addConfig(program, done);
   addAuthority(program, done);
+  addEnroll(program, done);
+  addCerts(program, done, async (config) => {
+    const { loadSigner } = await import('./plugin-signer.js');
+    return await loadSigner(config);
+  });
+  addOnboard(program, done);
+  addFleet(program, done);
   addDoctor(program, done);
   addVersion(program, done);
   return program;
@@ -50,8 +62,13 @@ function addServe(program: DocumentedCommand, done: Done): void {
         'at once.',
     )
     .addOption(configOption())
-    .withExamples('sallyport serve', 'sallyport serve --config /etc/sallyport/sallyport.yaml')
-    .action(async (options: { config?: string }) => {
+    .option('--credentials <file>', 'a JSON file with the credentials of vendors, for calls through the sidecar; in the place of a plugin')
+    .withExamples(
+      'sallyport serve',
+      'sallyport serve --config /etc/sallyport/sallyport.yaml',
+      'sallyport serve --config chaperone.yaml --credentials credentials.json',
+    )
+    .action(async (options: ServeOptions) => {
       const { serve } = await import('./commands/serve.js');
       done(await serve(options));
     });

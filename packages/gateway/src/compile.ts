@@ -1,29 +1,26 @@
 import { Credential, envSource, fileSource, processSource, type Source, staticSource } from '@sallyport/credentials';
-import type { SallyportError } from '@sallyport/sdk';
 import { LRUCache } from 'lru-cache';
 import { compileForwardTargets } from './compile-forward-targets.js';
 import { compilePlugin, type PluginMeans } from './compile-plugin.js';
-import type { BindingConfig, GatewayConfig, SourceConfig } from './config/schema.js';
+import { type Belongings, compileProviders, type ProviderMeans } from './compile-providers.js';
+import type { GatewayConfig, SourceConfig } from './config/schema.js';
 import type { Caller } from './exchange.js';
 import { Binding, BindingTable } from './pipeline/bindings.js';
 import { CallerRegistry, digestToken } from './pipeline/callers.js';
 import { Runtime, type RuntimeParts } from './pipeline/runtime.js';
-import { basicPlacement } from './placements/basic.js';
-import { headerPlacement } from './placements/header.js';
-import type { Placement } from './placements/placement.js';
-import { queryPlacement } from './placements/query.js';
+import { makePlacement } from './placements/make-placement.js';
 import { parseHostPattern } from './policy/host-pattern.js';
 import { compilePolicy } from './policy/policy.js';
+import { openGrant } from './providers/open-grant.js';
 import { compileCertificatePattern } from './tls/mutual/certificate-pattern.js';
 import { upstreamTrust } from './tls/trust.js';
 import type { DialSettings } from './upstream/dial.js';
 import { OriginPool } from './upstream/origin-pool.js';
 
 /** What outlives a configuration: a reload compiles a new runtime around the same of these. */
-export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'throttle' | 'tunnels'>, PluginMeans {
+export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'throttle' | 'tunnels'>, PluginMeans, ProviderMeans {
   /** Callers that are registered at run time. */
   readonly runs: CallerRegistry;
-  readonly onCredentialFailure: (error: SallyportError) => void;
 }
 
 const TUNNEL_SESSIONS = 1;
@@ -70,10 +67,18 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
   });
 }
 
-function compileCredentials(config: GatewayConfig, lasting: Lasting): Map<string, Credential> {
+function compileCredentials(config: GatewayConfig, lasting: Lasting, belongings: Belongings): Map<string, Credential> {
   const credentials = new Map<string, Credential>();
-  for (const [name, { source }] of Object.entries(config.credentials)) {
-    credentials.set(name, new Credential({ name, source: makeSource(source), onFailure: lasting.onCredentialFailure }));
+  for (const [name, { source, grant }] of Object.entries(config.credentials)) {
+    if (grant === undefined) {
+      const credential = new Credential({ name, source: makeSource(source as SourceConfig), onFailure: lasting.onCredentialFailure });
+      belongings.add(() => credential.close());
+      credentials.set(name, credential);
+    } else {
+      const share = openGrant(name, grant, config.token_stores, lasting);
+      belongings.add(share.release);
+      credentials.set(name, share.value);
+    }
   }
   return credentials;
 }
@@ -109,11 +114,6 @@ export function compileBindings(config: Pick<GatewayConfig, 'credentials'>, cred
     }
   }
   return table;
-}
-
-function makePlacement(config: BindingConfig['place'][number]): Placement {
-  if ('header' in config) return headerPlacement(config.header, config.format);
-  return 'basic' in config ? basicPlacement(config.basic.username) : queryPlacement(config.query);
 }
 
 function compileCallers(config: GatewayConfig, runs: CallerRegistry): CallerRegistry {

@@ -38,7 +38,9 @@ export interface Wait {
 export interface Attempt {
   /** 16 hexadecimal digits. */
   readonly spanId: string;
+  /** Before the connection was opened, if one was; `sentTick` is after that. */
   readonly startTick: number;
+  readonly sentTick: number;
   /** −1 while it lasts. */
   endTick: number;
   /** Status that ended it; 0 for none. */
@@ -64,8 +66,8 @@ export interface ExchangeTrace {
   readonly serviceId: string;
   /** A request goes out: answers the header line, with its CR LF, by which the upstream knows what its own spans belong to. */
   attempt(exchange: Exchange): string;
-  /** The same request goes out once more, because it failed: answers its head with the line of the new attempt in the place of the old. */
-  attemptAgain(head: string, address: string, error: ErrorCode): string;
+  /** The same request goes out once more, because its connection died: answers its head with the line of the new attempt in the place of the old. */
+  attemptAgain(head: string, exchange: Exchange): string;
   waited(wait: Wait): void;
 }
 

@@ -1,3 +1,4 @@
+import { openCredentialsFile } from '@sallyport/credentials';
 import {
   ConfigError,
   controlSocketPath,
@@ -11,21 +12,29 @@ import {
   startGateway,
   watchConfig,
 } from '@sallyport/gateway';
-import { asSallyportError, type SallyportError } from '@sallyport/sdk';
+import { asSallyportError, type CredentialProvider, type SallyportError } from '@sallyport/sdk';
 import { requireConfig } from '../config-file.js';
 import { controlDirectory } from '../run/run-gateway.js';
 import { coloursFor, columns } from '../terminal.js';
 import { version } from '../version.js';
 
+/** The options of `sallyport serve`. */
+export interface ServeOptions {
+  readonly config?: string;
+  /** A JSON file with credentials by vendor. */
+  readonly credentials?: string;
+}
+
 /** `sallyport serve`: resolves with the exit code once the gateway has stopped. Rejects when it cannot start. */
-export async function serve(options: { config?: string }): Promise<number> {
+export async function serve(options: ServeOptions): Promise<number> {
   const stop = stopSignals();
   // One that comes before there is anything to reload would otherwise end the process.
   process.on('SIGHUP', () => {});
   const path = requireConfig(options.config);
   const loaded = await loadConfig(path);
   const runs = new Runs();
-  const gateway = await startGateway(loaded.gateway, { version: version(), onExchange: runs.note });
+  const plugin = options.credentials === undefined ? {} : { plugin: await credentialsFrom(options.credentials) };
+  const gateway = await startGateway(loaded.gateway, { version: version(), onExchange: runs.note, ...plugin });
   failClosed(gateway);
   const reloading = keepUpToDate(gateway, loaded);
   const control = await letRunsJoin(gateway, runs, path);
@@ -38,6 +47,12 @@ export async function serve(options: { config?: string }): Promise<number> {
   await stopped;
   control?.close();
   return 0;
+}
+
+/** The credentials of a file as a plugin. What is said about a changed file goes to standard error: the log is not open yet when the first is read. */
+async function credentialsFrom(path: string): Promise<CredentialProvider> {
+  const say = (text: string): void => void process.stderr.write(`${text}\n`);
+  return await openCredentialsFile({ path, onWarning: say, onReject: (error) => say(`${error.message} ${error.hint}`) });
 }
 
 /** Hears of the signals that mean stop from the very beginning: `first` resolves with the first of them, `again` is aborted by the second. */

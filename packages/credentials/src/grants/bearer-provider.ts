@@ -1,8 +1,9 @@
 import type { CredentialProvider } from '@sallyport/sdk';
 import type { Credential } from '../credential.js';
+import type { Material } from '../material.js';
 
-/** Told of every `Authorization` value that is handed out, with what forgets its token once an upstream has refused it. Must not throw. */
-export type OnIssued = (authorization: string, forget: () => void) => void;
+/** Told of every `Authorization` value that is handed out, and of what it was made: whoever sees it refused can `invalidate` that. Must not throw. */
+export type OnIssued = (authorization: string, credential: Credential, material: Material) => void;
 
 /** Who hears of what a provider hands out. */
 export interface BearerProviderOptions {
@@ -24,7 +25,7 @@ export function bearerProvider(credential: Credential, { onIssued }: BearerProvi
       const material = await credential.resolve(signal);
       const reuseUntil = Date.now() + REUSE_MS;
       const authorization = `Bearer ${material.secret.reveal()}`;
-      onIssued?.(authorization, () => credential.invalidate(material));
+      onIssued?.(authorization, credential, material);
       return { headers: { Authorization: authorization }, expiresAt: Math.min(material.expiresAt ?? reuseUntil, reuseUntil) };
     },
   };

@@ -112,7 +112,7 @@ export function refreshCoordinator(options: RefreshCoordinatorOptions): RefreshC
       refused = error;
       if (outcome.kind !== 'refused' || !(await hasOther(key, token))) break;
     }
-    throw refused ?? unavailable('The refresh token keeps changing while it is refreshed.', 'Look for something that writes to the token store.');
+    throw refused ?? unavailable('Taking the lease on the refresh token took too long each time.', 'Check how long the token store takes to write.');
   }
 
   /** Writes down what is known now. The error when there is no access token; null when there is an answer. */

@@ -2,6 +2,7 @@ import type { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
 import type { Door, Refusal } from '../pipeline/passage.js';
 import { Field, type FieldSet, fieldSet, hopByHopFields } from '../wire/field-names.js';
+import { FORWARDED_FIELDS } from '../tls/mutual/forwarded-certificates.js';
 import { problemRefusal } from './problem-refusal.js';
 
 /** Credentials of ours or of a proxy on the way: no client has a use for them in a response. `Set-Cookie` stays: clients log in through this door. */
@@ -29,7 +30,7 @@ export class ForwardDoor implements Door {
 
   constructor(options: { readonly insecureTargets: boolean; readonly sensitiveHeaders: readonly string[] }) {
     this.insecureTargets = options.insecureTargets;
-    this.controlFields = fieldSet(Object.values(choiceFields)).map((member, id) => member | hopByHopFields[id]);
+    this.controlFields = fieldSet([...Object.values(choiceFields), ...FORWARDED_FIELDS]).map((member, id) => member | hopByHopFields[id]);
     this.controlFields[Field.xRequestId] = 1;
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders]);
   }

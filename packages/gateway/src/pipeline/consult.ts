@@ -1,6 +1,7 @@
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import { LRUCache } from 'lru-cache';
 import { CredentialCache, type Obtained } from '../plugins/credential-cache.js';
+import type { CachedCredential } from '../plugins/credential-slot.js';
 import type { ReadBody } from '../plugins/message-body.js';
 import type { PlacedFields } from '../plugins/placed-fields.js';
 import type { HeaderLines } from '../plugins/plugin-headers.js';
@@ -12,6 +13,13 @@ import type { Passage, Transaction } from './passage.js';
 /** An upstream that refuses everything must not make us ask for credentials with every request. Milliseconds. */
 const RENEWAL_PAUSE = 10_000;
 
+/** Who hears of what happens to a plugin's answers. */
+export interface ConsultedPluginEvents {
+  readonly onFailure: (error: SallyportError, requestId: string) => void;
+  /** An upstream refused what the plugin gave; it is about to be asked again. */
+  readonly onRefused: (fields: PlacedFields) => void;
+}
+
 /** The plugin of a runtime, with what is remembered of its answers. */
 export class ConsultedPlugin {
   readonly host: PluginHost;
@@ -21,12 +29,14 @@ export class ConsultedPlugin {
   readonly routes: boolean;
   readonly modifiesResponses: boolean;
   /** Hears of every failure, those included that the exchange goes on without. */
-  readonly onFailure: (error: SallyportError, requestId: string) => void;
+  readonly onFailure: ConsultedPluginEvents['onFailure'];
+  readonly #onRefused: ConsultedPluginEvents['onRefused'];
   readonly #renewed: LRUCache<string, true>;
 
-  constructor(host: PluginHost, cacheEntries: number, onFailure: (error: SallyportError, requestId: string) => void) {
+  constructor(host: PluginHost, cacheEntries: number, { onFailure, onRefused }: ConsultedPluginEvents) {
     this.host = host;
     this.onFailure = onFailure;
+    this.#onRefused = onRefused;
     this.credentials = new CredentialCache({ entries: cacheEntries, onRefreshFailure: (error) => onFailure(error, '') });
     this.givesCredentials = host.methods.has('getCredentials');
     this.routes = host.methods.has('routeRequest') && host.forwardReferences?.length !== 0;
@@ -39,6 +49,12 @@ export class ConsultedPlugin {
     if (this.#renewed.has(key)) return false;
     this.#renewed.set(key, true);
     return true;
+  }
+
+  /** Forgets a credential that the upstream refused, here and where it was made. */
+  forget({ key }: Transaction, refused: CachedCredential): void {
+    this.credentials.invalidate(key, refused);
+    this.#onRefused(refused.fields);
   }
 
   /** Forgets its answers and ends it. Calls that are under way fail. */

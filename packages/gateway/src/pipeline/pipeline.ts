@@ -159,6 +159,8 @@ function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Tran
       const moved = changes !== null && adopt(passage, changes);
       if (credential !== null) place(passage, credential.fields);
       if (moved) admitAgain(passage);
+      // What the plugin gives a single request may be tied to it: only what others get as well can be exchanged for another one.
+      passage.renewable = !moved && plugin.credentials.cached(transaction.key) !== null && mayGoAgain(passage);
       forward(passage);
     },
     (error) => plugin.onFailure(error, passage.exchange.requestId),
@@ -170,7 +172,7 @@ async function renewPlaced(passage: Passage, plugin: ConsultedPlugin, transactio
   const refused = plugin.credentials.cached(transaction.key);
   if (refused !== null) {
     if (!plugin.mayRenew(transaction)) return false;
-    plugin.credentials.invalidate(transaction.key, refused);
+    plugin.forget(transaction, refused);
   }
   const { credential, changes } = await consult(passage, plugin, transaction, signal);
   if (credential === null || changes?.path != null || credential.fields.lines === passage.injectedLines) return false;

@@ -1,4 +1,3 @@
-import type { Credential } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import type { Policy } from '../policy/policy.js';
 import type { Recorder } from '../record/recorder.js';
@@ -60,7 +59,6 @@ export class Runtime {
   readonly bindings: BindingTable;
   readonly callers: CallerRegistry;
   readonly throttle: FailureThrottle;
-  readonly credentials: ReadonlyMap<string, Credential>;
   /** Null without a plugin. */
   readonly plugin: ConsultedPlugin | null;
   readonly forwardTargets: ReadonlyMap<string, ForwardTarget>;
@@ -73,6 +71,8 @@ export class Runtime {
   readonly limits: Limits;
   /** Tunnels and upgraded connections that are open. */
   readonly tunnels: Set<Tunnel>;
+  /** Lets go of the credentials; called once nobody needs them any more. */
+  readonly release: () => void;
   /** Fields that are never passed on in either direction. */
   readonly hopByHop: FieldSet = hopByHopFields;
   /** The same and what describes a body. */
@@ -85,7 +85,6 @@ export class Runtime {
     this.bindings = parts.bindings;
     this.callers = parts.callers;
     this.throttle = parts.throttle;
-    this.credentials = parts.credentials;
     this.plugin = parts.plugin;
     this.forwardTargets = parts.forwardTargets;
     this.pool = parts.pool;
@@ -95,6 +94,7 @@ export class Runtime {
     this.timeouts = parts.timeouts;
     this.limits = parts.limits;
     this.tunnels = parts.tunnels;
+    this.release = parts.release;
   }
 
   /** Why no tunnel can be opened at the moment (`limit_exceeded`); null when one can. */
@@ -124,8 +124,8 @@ export class Runtime {
 
   #closeWhenDone(): void {
     if (!this.#retired || this.#open > 0) return;
-    for (const credential of this.credentials.values()) credential.close();
     this.plugin?.close();
+    this.release();
   }
 }
 

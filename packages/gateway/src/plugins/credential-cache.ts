@@ -98,14 +98,19 @@ export class CredentialCache {
     this.#byKey.get(raw)?.invalidate(seen);
   }
 
+  /** Forgets everything: each next request asks anew. What calls under way answer is good for those who wait for them. */
+  clear(): void {
+    this.#byKey.clear();
+    this.#byHash.clear();
+  }
+
   /** Forgets everything. Calls that are under way are aborted. */
   close(): void {
     clearInterval(this.#sweep);
     this.#closing.abort(
       new SallyportError('plugin_failed', { detail: 'the plugin was closed: the configuration was replaced, or the gateway is stopping' }),
     );
-    this.#byKey.clear();
-    this.#byHash.clear();
+    this.clear();
   }
 
   #slot({ raw, context, caller }: CredentialKey): CredentialSlot {

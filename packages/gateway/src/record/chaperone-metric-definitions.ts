@@ -20,7 +20,7 @@ export const chaperoneMetricDefinitions = {
     labels: { vendor_id },
   },
   chaperone_active_connections: { type: 'gauge', help: 'Requests that are under way.', labels: {} },
-  chaperone_panics_total: { type: 'counter', help: 'Mistakes inside the gateway or a plugin that were noticed and contained.', labels: {} },
+  chaperone_panics_total: { type: 'counter', help: 'Mistakes inside the gateway that were noticed and contained.', labels: {} },
   chaperone_route_decisions_total: {
     type: 'counter',
     help: 'What routers decided.',

@@ -1,31 +1,13 @@
+import type { Exchange } from '../exchange.js';
 import { type ChaperoneMetricName, chaperoneBuckets } from './chaperone-metric-definitions.js';
 import type { Sample } from './metric-cells.js';
+import { type ForwardFault, forwardFault, isUpstreamError } from './telemetry/error-kind.js';
 
-/** A request that came to an end, as Chaperone counts it. */
-export interface ChaperoneRequest {
-  /** As the vendor header has it, or empty. */
-  readonly vendorId: string;
-  /** Status that the client was sent; 0 when it got none. */
-  readonly status: number;
-  readonly method: string;
-  readonly durationMs: number;
-  /** Until the response head of the vendor or its error; −1 where no vendor was called. */
-  readonly upstreamMs: number;
-}
-
-/** Why a forward target gave no response. */
-export type ForwardErrorKind = (typeof ERROR_KINDS)[number];
-
-/** The ten metrics of Chaperone. No call throws; `observeRequest` is meant for the hot path and makes no object for a vendor that was seen before. */
+/** The ten metrics of Chaperone. No call throws; `observe` is meant for the hot path and makes no object for a vendor that was seen before. */
 export interface ChaperoneMetrics {
-  observeRequest(request: ChaperoneRequest): void;
+  /** Counts a finished exchange of the sidecar: calls of `/proxy`, and not those of the operations paths or handshakes that failed. */
+  observe(exchange: Exchange): void;
   panic(): void;
-  /** `target` is the name of the forward target, empty for `credentials`. */
-  routeDecision(action: 'forward' | 'credentials', target: string): void;
-  /** `kind` is null when the target gave a response, whatever its status. */
-  forwardTarget(target: string, durationMs: number, kind: ForwardErrorKind | null): void;
-  /** When the server certificate in use expires, in milliseconds since 1970. Until the first call there is no such metric. */
-  certNotAfter(time: number): void;
   certRenewal(succeeded: boolean): void;
   /** What has been counted, by metric; see `chaperoneMetricDefinitions`. Combinations that never occurred are left out. */
   samples(): ReadonlyMap<ChaperoneMetricName, readonly Sample[]>;
@@ -39,7 +21,7 @@ const LONGEST_VENDOR = 64;
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD', 'OPTIONS', 'CONNECT', 'TRACE', 'other'] as const;
 const STATUS_CLASSES = ['2xx', '3xx', '4xx', '5xx', 'other'] as const;
-const ERROR_KINDS = ['timeout', 'tls', 'connection', 'other'] as const;
+const ERROR_KINDS: readonly ForwardFault[] = ['timeout', 'tls', 'connection', 'other'];
 const UNKNOWN = 'unknown';
 const OTHER = 'other';
 
@@ -66,14 +48,19 @@ interface Histogram {
   sum: number;
 }
 
-/** Makes the metrics, all at zero. `activeRequests` is asked at every scrape. */
-export function createChaperoneMetrics({ activeRequests }: { readonly activeRequests: () => number }): ChaperoneMetrics {
+/** Makes the metrics, all at zero. Both functions are asked at every scrape; `certNotAfter` for seconds since 1970, null without a certificate. */
+export function createChaperoneMetrics({
+  activeRequests,
+  certNotAfter,
+}: {
+  readonly activeRequests: () => number;
+  readonly certNotAfter: () => number | null;
+}): ChaperoneMetrics {
   const vendors = new Map<string, VendorCells>();
   const targets = new Map<string, TargetCells>();
   const methods = new Map<string, number>(METHODS.map((method, place) => [method, place]));
   let credentials = 0;
   let panics = 0;
-  let notAfter: number | null = null;
   const renewals = { success: 0, failure: 0 };
 
   function vendorCells(vendorId: string): VendorCells {
@@ -87,32 +74,37 @@ export function createChaperoneMetrics({ activeRequests }: { readonly activeRequ
     return targets.get(target) ?? added(targets, targets.size < MOST_TARGETS ? target : OTHER, newTarget);
   }
 
+  function observeTarget(target: string, { upstreamMs, upstreamError }: Exchange, failedMs: number): void {
+    const cells = targetCells(target);
+    cells.forwards++;
+    if (upstreamMs >= 0) observe(cells.duration, upstreamMs);
+    else if (upstreamError !== null) observe(cells.duration, failedMs);
+    if (upstreamError !== null) cells.errors[ERROR_KINDS.indexOf(forwardFault(upstreamError))]++;
+  }
+
   return {
-    observeRequest({ vendorId, status, method, durationMs, upstreamMs }) {
-      const cells = vendorCells(vendorId);
-      cells.requests[statusClass(status) * METHODS.length + (methods.get(method) ?? OTHER_METHOD)]++;
-      observe(cells.duration, durationMs);
-      if (upstreamMs >= 0) observe(cells.upstream, upstreamMs);
+    observe(exchange) {
+      const { method, host, error, forwardTarget, upstreamMs } = exchange;
+      if (method === '' || (host === '' && error === null)) return;
+      const cells = vendorCells(exchange.vendorId);
+      cells.requests[statusClass(exchange.status) * METHODS.length + (methods.get(method) ?? OTHER_METHOD)]++;
+      observe(cells.duration, exchange.durationMs);
+      // An exchange ends with the error of its upstream, so what is left of it is the time that led to the error.
+      const failedMs = Math.max(0, exchange.durationMs - Math.max(0, exchange.resolveMs));
+      if (exchange.route === 'credentials') credentials++;
+      if (error === 'internal_error') panics++;
+      if (forwardTarget !== null) observeTarget(forwardTarget, exchange, failedMs);
+      else if (upstreamMs >= 0) observe(cells.upstream, upstreamMs);
+      else if (error !== null && isUpstreamError(error)) observe(cells.upstream, failedMs);
     },
     panic() {
       panics++;
-    },
-    routeDecision(action, target) {
-      if (action === 'credentials') credentials++;
-      else targetCells(target).forwards++;
-    },
-    forwardTarget(target, durationMs, kind) {
-      const cells = targetCells(target);
-      observe(cells.duration, durationMs);
-      if (kind !== null) cells.errors[ERROR_KINDS.indexOf(kind)]++;
-    },
-    certNotAfter(time) {
-      notAfter = time / 1000;
     },
     certRenewal(succeeded) {
       renewals[succeeded ? 'success' : 'failure']++;
     },
     samples() {
+      const notAfter = certNotAfter();
       const ofVendors = (read: (cells: VendorCells, vendor_id: string) => readonly Sample[]): Sample[] =>
         Array.from(vendors).flatMap(([vendor_id, cells]) => read(cells, vendor_id));
       const ofTargets = (read: (cells: TargetCells, target: string) => readonly Sample[]): Sample[] =>

@@ -1,7 +1,7 @@
 import type { Exchange } from '../exchange.js';
 import { type LogDestination, openLogWriter } from './log-writer.js';
 import { createLogger, type Logger, type LogLevel, levelNumbers } from './logger.js';
-import { eventLevel, formatEvent } from './request-event.js';
+import { eventLevel, formatEvent, type RecordedTarget } from './request-event.js';
 
 /** How a log is made. */
 export interface EventLogOptions {
@@ -10,6 +10,8 @@ export interface EventLogOptions {
   readonly level: LogLevel;
   /** The most exchanges that may wait to be written; those that come on top are counted and lost. */
   readonly maxQueue: number;
+  /** What request events tell of a target; its path when left out. */
+  readonly target?: RecordedTarget;
 }
 
 /** The one log of a gateway: request events and the sentences of the operational log, as lines of JSON at one destination. */
@@ -40,7 +42,7 @@ const MOST_QUEUED = 16 * 1024 * 1024;
  * Opens a log. Exchanges wait in a bounded queue and are formatted in batches off the hot path. After a loss the log says how much was lost as soon
  * as it can write again. Errors: `config_invalid` when the file cannot be opened; none later, whatever the destination does.
  */
-export function createEventLog({ destination, level, maxQueue }: EventLogOptions): EventLog {
+export function createEventLog({ destination, level, maxQueue, target = 'path' }: EventLogOptions): EventLog {
   const queue = new Array<Exchange | undefined>(maxQueue).fill(undefined);
   let head = 0;
   let count = 0;
@@ -87,7 +89,7 @@ export function createEventLog({ destination, level, maxQueue }: EventLogOptions
       reported = dropped;
     }
     while (count > 0 && lines < BATCH_LINES && text.length < BATCH_SIZE) {
-      text += formatEvent(take());
+      text += formatEvent(take(), target);
       lines++;
     }
     writer.write(text, lines, true);

@@ -25,11 +25,13 @@ const OTHER_METHOD = METHODS.length - 1;
 const STATUS_CLASSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
 const OUTCOMES: readonly Outcome[] = ['completed', 'refused', 'failed', 'aborted'];
 const VERDICTS: readonly PolicyVerdict[] = ['allowed', 'denied', 'observed', 'passthrough'];
+const DENIALS = ['rule', 'mode', 'no_host_rule', 'no_method_match', 'no_path_match', 'ambiguous_path', 'address'] as const;
 const CODES = Object.keys(errorCatalogue) as readonly ErrorCode[];
 
 const methodPlaces = places(METHODS);
 const outcomePlaces = places(OUTCOMES);
 const verdictPlaces = places(VERDICTS);
+const denialPlaces = places(DENIALS);
 const codePlaces = places(CODES);
 
 /** Makes the cells, all at zero. */
@@ -40,6 +42,9 @@ export function createExchangeCells(): ExchangeCells {
   const refusals = new Float64Array(CODES.length);
   const errors = new Float64Array(CODES.length);
   const verdicts = new Float64Array(VERDICTS.length);
+  const denials = new Float64Array(DENIALS.length);
+  const lookups = { hit: 0, miss: 0 };
+  const handshakes = { client: 0, upstream: 0 };
   const bytes = new Float64Array(DOORS.length * 2);
   let credentials = new Map<string, { count: number }>();
   const otherCredentials = { count: 0 };
@@ -54,11 +59,18 @@ export function createExchangeCells(): ExchangeCells {
       if (exchange.upstreamMs >= 0) upstreamDurations[door].observe(exchange.upstreamMs);
       if (exchange.error !== null) {
         add(exchange.outcome === 'refused' ? refusals : errors, codePlaces.get(exchange.error) ?? 0, 1);
+        const denial = exchange.error === 'address_denied' ? 'address' : exchange.denial;
+        if (denial !== null) add(denials, denialPlaces.get(denial) ?? 0, 1);
+        const failed = exchange.upstreamError ?? exchange.error;
+        if (failed.startsWith('upstream_tls_')) handshakes.upstream++;
+        else if (failed === 'client_tls_failed' || failed === 'client_certificate_refused') handshakes.client++;
       }
       if (exchange.verdict !== null) add(verdicts, verdictPlaces.get(exchange.verdict) ?? 0, 1);
       if (exchange.credential !== null && exchange.secrets.length > 0) {
         (credentials.get(exchange.credential) ?? otherCredentials).count++;
       }
+      if (exchange.resolveMs === 0) lookups.hit++;
+      else if (exchange.resolveMs > 0) lookups.miss++;
       add(bytes, door * 2, exchange.requestBytes);
       add(bytes, door * 2 + 1, exchange.responseBytes);
     },
@@ -79,6 +91,9 @@ export function createExchangeCells(): ExchangeCells {
         ['sallyport_errors_total', occurred(CODES.map((code, place) => ({ labels: { code }, value: errors[place] })))],
         ['sallyport_policy_verdicts_total', VERDICTS.map((verdict, place) => ({ labels: { verdict }, value: verdicts[place] }))],
         ['sallyport_credential_injections_total', [...injections, ...occurred([{ labels: { credential: 'other' }, value: otherCredentials.count }])]],
+        ['sallyport_policy_denials_total', occurred(DENIALS.map((reason, place) => ({ labels: { reason }, value: denials[place] })))],
+        ['sallyport_credential_lookups_total', Object.entries(lookups).map(([result, value]) => ({ labels: { result }, value }))],
+        ['sallyport_tls_handshake_failures_total', Object.entries(handshakes).map(([side, value]) => ({ labels: { side }, value }))],
         ['sallyport_bytes_total', Array.from(bytes, bytesSample)],
       ]);
     },
@@ -86,10 +101,14 @@ export function createExchangeCells(): ExchangeCells {
 }
 
 /** The cells of one histogram, in seconds. */
-class HistogramCells {
+export class HistogramCells {
   /** How many fell into each bucket alone; the last place is for what is beyond all bounds. */
   readonly #buckets = new Float64Array(durationBuckets.length + 1);
   #sum = 0;
+
+  get empty(): boolean {
+    return !this.#buckets.some((count) => count > 0);
+  }
 
   observe(durationMs: number): void {
     const seconds = durationMs / 1000;

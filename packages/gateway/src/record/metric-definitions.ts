@@ -48,6 +48,36 @@ export const metricDefinitions = {
     help: 'Exchanges into which a credential was placed.',
     labels: { credential: 'the name of a configured credential, or `other` for one that the configuration no longer has' },
   },
+  sallyport_policy_denials_total: {
+    type: 'counter',
+    help: 'Exchanges that the policy denied, by why.',
+    labels: { reason: '`rule`, `mode`, `no_host_rule`, `no_method_match`, `no_path_match`, `ambiguous_path`, or `address` for addresses that may not be dialed' },
+  },
+  sallyport_credential_lookups_total: {
+    type: 'counter',
+    help: 'Exchanges that needed the material of a credential or a plugin.',
+    labels: { result: '`hit`: it was at hand; `miss`: it had to be waited for' },
+  },
+  sallyport_credential_fetches_total: {
+    type: 'counter',
+    help: 'Attempts to get hold of the material of a configured credential anew: read, run, or asked for at a token endpoint.',
+    labels: { result: '`succeeded` or `failed`' },
+  },
+  sallyport_plugin_duration_seconds: {
+    type: 'histogram',
+    help: 'How long calls of the plugin took.',
+    labels: { method: '`getCredentials`, `modifyResponse`, `routeRequest` or `signCsr`', result: '`answered` or `failed`' },
+  },
+  sallyport_tls_handshake_failures_total: {
+    type: 'counter',
+    help: 'TLS handshakes that failed, as far as an exchange tells of them.',
+    labels: { side: '`client` or `upstream`' },
+  },
+  sallyport_certificate_not_after_seconds: {
+    type: 'gauge',
+    help: 'When the certificate of a listener expires, in seconds since 1970.',
+    labels: { listener: '`forward` or `sidecar`' },
+  },
   sallyport_bytes_total: {
     type: 'counter',
     help: 'Body bytes, and all bytes of tunnels and upgraded connections; counted when the exchange ends.',
@@ -60,6 +90,11 @@ export const metricDefinitions = {
   sallyport_events_dropped_total: {
     type: 'counter',
     help: 'Request events and other log lines that were lost because the log destination did not keep up or failed.',
+    labels: {},
+  },
+  sallyport_spans_dropped_total: {
+    type: 'counter',
+    help: 'Exchanges whose spans were lost because the collector did not keep up or failed.',
     labels: {},
   },
   sallyport_config_reloads_total: {

@@ -1,8 +1,23 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Sample } from './metric-cells.js';
-import { type MetricDefinition, type MetricName, metricDefinitions } from './metric-definitions.js';
+import type { MetricDefinition } from './metric-definitions.js';
 
 type Description = Awaited<ReturnType<Gauge['get']>>;
+
+/** One value of a metric, or of one line of a histogram, whose ending `metricName` then has. */
+export interface CollectedValue {
+  readonly labels: Readonly<Record<string, string | number>>;
+  readonly value: number;
+  readonly metricName?: string;
+}
+
+/** A metric with its values, as `/metrics` would show it. */
+export interface CollectedMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: MetricDefinition['type'];
+  readonly values: readonly CollectedValue[];
+}
 
 /** A metric whose samples are kept elsewhere. The registry asks a metric for its description and its samples with `get`, and for nothing else. */
 class KeptElsewhere extends Gauge {
@@ -23,14 +38,34 @@ class KeptElsewhere extends Gauge {
   }
 }
 
-/** A registry with the metrics of the Node process and all of ours; `read` is asked for the samples of each of them at every scrape. */
-export async function createRegistry(read: (name: MetricName) => readonly Sample[]): Promise<Registry> {
+/** A registry with the defined metrics; `read` is asked for the samples of each of them at every scrape. */
+export async function createRegistry<Name extends string>(
+  definitions: Readonly<Record<Name, MetricDefinition>>,
+  read: (name: Name) => readonly Sample[],
+): Promise<Registry> {
   const registry = new Registry();
-  for (const [name, definition] of Object.entries(metricDefinitions)) {
-    registry.registerMetric(new KeptElsewhere(await describe(name, definition), () => read(name as MetricName)));
+  for (const [name, definition] of Object.entries<MetricDefinition>(definitions)) {
+    registry.registerMetric(new KeptElsewhere(await describe(name, definition), () => read(name as Name)));
   }
-  collectDefaultMetrics({ register: registry });
   return registry;
+}
+
+/** Adds the metrics of the Node process, which are counted from now on. */
+export function addProcessMetrics(registry: Registry): void {
+  collectDefaultMetrics({ register: registry });
+}
+
+/** What a registry would show at this moment, as values. */
+export async function collectMetrics(registry: Registry): Promise<readonly CollectedMetric[]> {
+  const metrics = await registry.getMetricsAsJSON();
+  // The declared type of `type` is a numeric enum; what is there is the word.
+  return metrics.map(({ name, help, type, values }) => ({ name, help, type: type as unknown as CollectedMetric['type'], values: values.map(defined) }));
+}
+
+/** Labels without those that have no value. */
+function defined({ labels, ...value }: { readonly labels: Readonly<Record<string, string | number | undefined>>; readonly value: number }): CollectedValue {
+  const known = Object.entries(labels).filter((label): label is [string, string | number] => label[1] !== undefined);
+  return { ...value, labels: Object.fromEntries(known) };
 }
 
 /** What the library says about an empty metric of that type, so that its words for the types stay its own affair. */

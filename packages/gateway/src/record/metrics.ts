@@ -1,7 +1,10 @@
-import type { Registry } from 'prom-client';
 import type { Exchange } from '../exchange.js';
+import { chaperoneMetricDefinitions } from './chaperone-metric-definitions.js';
+import { createChaperoneMetrics } from './chaperone-metrics.js';
 import { createExchangeCells, type Sample } from './metric-cells.js';
 import { type MetricName, metricDefinitions } from './metric-definitions.js';
+import type { CollectedMetric } from './metric-registry.js';
+import { createPluginCells, type PluginCells } from './plugin-cells.js';
 
 /** A metric whose value somebody else knows and is asked for at every scrape. */
 type WatchedMetric =
@@ -9,7 +12,9 @@ type WatchedMetric =
   | 'sallyport_client_connections'
   | 'sallyport_upstream_connections'
   | 'sallyport_tunnels'
-  | 'sallyport_events_dropped_total';
+  | 'sallyport_events_dropped_total'
+  | 'sallyport_spans_dropped_total'
+  | 'sallyport_certificate_not_after_seconds';
 
 /** The labels that a metric is watched with: all of its own, each with one value. */
 type LabelsOf<Name extends MetricName> = Readonly<Record<keyof (typeof metricDefinitions)[Name]['labels'], string>>;
@@ -26,45 +31,105 @@ export interface Metrics {
   observe(exchange: Exchange): void;
   /** The configured names of credentials; again after every reload. Injections of any other are counted together as `other`. */
   setCredentials(names: Iterable<string>): void;
+  /** Whether the sidecar listens; again after every reload. While it does, the metrics of Chaperone are shown too. */
+  setSidecar(listens: boolean): void;
   /** Counts an attempt to apply a changed configuration. */
   configReloaded(result: 'applied' | 'rejected'): void;
+  /** Counts a call of a plugin with how long it took, milliseconds. */
+  readonly pluginCalled: PluginCells['observe'];
+  /** Counts an attempt to get hold of the material of a credential anew. */
+  credentialFetched(succeeded: boolean): void;
+  /** Counts an attempt to install a certificate for the sidecar that the platform has renewed. */
+  certificateRenewed(succeeded: boolean): void;
   /** Counts a mistake of ours that was noticed and contained. */
   internalFault(): void;
-  /** From now on every scrape asks `read` for the value that belongs to these labels, in place of whoever was asked for it before. */
-  watch<Name extends WatchedMetric>(name: Name, labels: LabelsOf<Name>, read: () => number): void;
+  /**
+   * From now on every scrape asks `read` for the value that belongs to these labels, in place of whoever was asked for it before. Null: there is none at
+   * the moment.
+   */
+  watch<Name extends WatchedMetric>(name: Name, labels: LabelsOf<Name>, read: () => number | null): void;
   /** Everything in Prometheus' text format 0.0.4, with the metrics of the Node process. */
   render(): Promise<Exposition>;
+  /** The same as values. */
+  collect(): Promise<readonly CollectedMetric[]>;
 }
 
 /** Makes the metrics, all at zero. The library that renders them is loaded at the first scrape: that takes as long as all the rest of a start. */
 export function createMetrics({ version }: { readonly version: string }): Metrics {
   const cells = createExchangeCells();
-  const watched = new Map<string, { name: WatchedMetric; labels: Readonly<Record<string, string>>; read: () => number }>();
+  const plugin = createPluginCells();
+  const watched = new Map<string, { name: WatchedMetric; labels: Readonly<Record<string, string>>; read: () => number | null }>();
+  const chaperone = createChaperoneMetrics({
+    activeRequests: () => watched.get('sallyport_active_exchanges sidecar')?.read() ?? 0,
+    certNotAfter: () => watched.get('sallyport_certificate_not_after_seconds sidecar')?.read() ?? null,
+  });
   const reloads = { applied: 0, rejected: 0 };
+  const fetches = { succeeded: 0, failed: 0 };
   let faults = 0;
-  let registry: Promise<Registry> | undefined;
-  let scraped: ReadonlyMap<MetricName, readonly Sample[]> = new Map();
+  let sidecarListens = false;
+  let registries: ReturnType<typeof loadRegistries> | undefined;
 
-  function ownSamples(): ReadonlyMap<MetricName, readonly Sample[]> {
-    const samples = new Map<MetricName, readonly Sample[]>(cells.samples());
-    samples.set('sallyport_config_reloads_total', [
-      { labels: { result: 'applied' }, value: reloads.applied },
-      { labels: { result: 'rejected' }, value: reloads.rejected },
-    ]);
-    samples.set('sallyport_internal_faults_total', [{ labels: {}, value: faults }]);
-    samples.set('sallyport_build_info', [{ labels: { version, node: process.versions.node }, value: 1 }]);
-    for (const { name, labels, read } of watched.values()) samples.set(name, [...(samples.get(name) ?? []), { labels, value: read() }]);
+  async function loadRegistries() {
+    const { addProcessMetrics, collectMetrics, createRegistry } = await import('./metric-registry.js');
+    const own = await createRegistry(metricDefinitions, (name) => ownSamples(name));
+    addProcessMetrics(own);
+    const compatible = await createRegistry(chaperoneMetricDefinitions, (name) => chaperone.samples().get(name) ?? []);
+    return { shown: () => (sidecarListens ? [own, compatible] : [own]), collectMetrics };
+  }
+
+  function ownSamples(name: MetricName): readonly Sample[] {
+    switch (name) {
+      case 'sallyport_config_reloads_total':
+        return [
+          { labels: { result: 'applied' }, value: reloads.applied },
+          { labels: { result: 'rejected' }, value: reloads.rejected },
+        ];
+      case 'sallyport_credential_fetches_total':
+        return [
+          { labels: { result: 'succeeded' }, value: fetches.succeeded },
+          { labels: { result: 'failed' }, value: fetches.failed },
+        ];
+      case 'sallyport_plugin_duration_seconds':
+        return plugin.samples();
+      case 'sallyport_internal_faults_total':
+        return [{ labels: {}, value: faults }];
+      case 'sallyport_build_info':
+        return [{ labels: { version, node: process.versions.node }, value: 1 }];
+      default:
+        return cells.samples().get(name) ?? watchedSamples(name);
+    }
+  }
+
+  function watchedSamples(name: MetricName): readonly Sample[] {
+    const samples: Sample[] = [];
+    for (const { name: one, labels, read } of watched.values()) {
+      if (one !== name) continue;
+      const value = read();
+      if (value !== null) samples.push({ labels, value });
+    }
     return samples;
   }
 
   return {
-    observe: cells.observe,
+    observe(exchange) {
+      cells.observe(exchange);
+      if (exchange.door === 'sidecar') chaperone.observe(exchange);
+    },
     setCredentials: cells.setCredentials,
+    setSidecar(listens) {
+      sidecarListens = listens;
+    },
     configReloaded(result) {
       reloads[result]++;
     },
+    pluginCalled: plugin.observe,
+    credentialFetched(succeeded) {
+      fetches[succeeded ? 'succeeded' : 'failed']++;
+    },
+    certificateRenewed: chaperone.certRenewal,
     internalFault() {
       faults++;
+      chaperone.panic();
     },
     watch(name, labels, read) {
       const values: Readonly<Record<string, string>> = labels;
@@ -72,10 +137,15 @@ export function createMetrics({ version }: { readonly version: string }): Metric
       watched.set(key, { name, labels: values, read });
     },
     async render() {
-      registry ??= import('./metric-registry.js').then(({ createRegistry }) => createRegistry((name) => scraped.get(name) ?? []));
-      const loaded = await registry;
-      scraped = ownSamples();
-      return { contentType: loaded.contentType, text: await loaded.metrics() };
+      registries ??= loadRegistries();
+      const shown = (await registries).shown();
+      const texts = await Promise.all(shown.map((registry) => registry.metrics()));
+      return { contentType: shown[0].contentType, text: texts.join('\n') };
+    },
+    async collect() {
+      registries ??= loadRegistries();
+      const { shown, collectMetrics } = await registries;
+      return (await Promise.all(shown().map(collectMetrics))).flat();
     },
   };
 }

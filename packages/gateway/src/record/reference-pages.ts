@@ -17,7 +17,7 @@ export function eventsPage(): string {
     'A field that is not there is left out, never null. Texts that are longer than their limit are cut and end in `…`. ' +
       'Durations have up to three decimals.',
     '## What is never in it',
-    'The query of a URL, bodies, and the values of headers. A secret that was placed into a request and turns up in the path, the host, the ' +
+    'Bodies, the values of headers, and the query of a URL, unless `log.target` is `full`. A secret that was placed into a request and turns up in the path, the host, the ' +
       'method, the request id or the detail of an error, as it is or written with percent signs, is replaced by `[secret]`.',
     '## When the destination does not keep up',
     'Events wait in a bounded queue and never hold up a request. When the queue is full, new events are lost; they are counted in ' +

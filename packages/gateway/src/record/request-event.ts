@@ -1,7 +1,9 @@
-import type { Secret } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
+import { cut, foreignText, type Sought, soughtIn } from './foreign-text.js';
 import { milliseconds, quoted } from './json-text.js';
-import { redactSecrets, SHORTEST_SECRET } from './redaction.js';
+
+/** What is recorded of a target: its host, the path too, or the query as well. */
+export type RecordedTarget = 'host' | 'path' | 'full';
 
 /** One field of the request event, as docs/events.md shows it. */
 export interface EventField {
@@ -15,7 +17,7 @@ export interface EventField {
 }
 
 /** The most characters of the texts that others decide on; what is longer is cut and ends in `…`. */
-const LIMITS = { requestId: 256, name: 128, address: 64, method: 32, host: 256, path: 2048, rule: 512, detail: 1024, header: 128 } as const;
+const LIMITS = { requestId: 256, name: 128, address: 64, method: 32, host: 256, path: 2048, query: 2048, rule: 512, detail: 1024, header: 128 } as const;
 
 /** The most header names that a record lists. */
 const HEADER_NAMES = 32;
@@ -26,15 +28,19 @@ export const eventFields: readonly EventField[] = [
   field('time', 'number', 'ms since 1970', 'When the exchange ended.', 'always'),
   field('msg', 'string', '', '`exchange`, which tells request events from the other lines of the log.', 'always'),
   field('request_id', 'string', chars(LIMITS.requestId), 'The id that the client sent, or that was generated for it.', 'once known'),
+  field('trace_id', 'string', '', 'The trace that the exchange belongs to, and `span_id` its span: 32 and 16 hexadecimal digits.', 'tracing is on'),
+  field('span_id', 'string', '', 'See `trace_id`.', 'tracing is on'),
   field('door', 'string', '', 'Where the request came in: `forward` or `sidecar`.', 'always'),
   field('kind', 'string', '', '`request`, `tunnel` (bytes that were not looked at) or `upgrade` (bytes after a 101, as for a WebSocket).', 'always'),
   field('caller', 'string', chars(LIMITS.name), 'Who asked: the name in the configuration, or the id of a run.', 'the caller was identified'),
   field('client_address', 'string', chars(LIMITS.address), 'The address that the connection came from.', 'always'),
+  field('vendor_id', 'string', chars(LIMITS.name), 'Whose service is called, as the platform says.', 'the sidecar was told'),
   field('method', 'string', chars(LIMITS.method), 'The request method.', 'the request could be read'),
   field('scheme', 'string', '', '`http` or `https`, as spoken with the upstream.', 'the target is known'),
   field('host', 'string', chars(LIMITS.host), 'The host of the target.', 'the target is known'),
   field('port', 'number', '', 'The port of the target.', 'the target is known'),
-  field('path', 'string', chars(LIMITS.path), 'The path of the target. The query is never recorded.', 'the target is known; never for tunnels'),
+  field('path', 'string', chars(LIMITS.path), 'The path of the target.', 'the target is known; never for tunnels, nor where `log.target` is `host`'),
+  field('query', 'string', chars(LIMITS.query), 'The query of the target as the client sent it, with its `?`.', '`log.target` is `full` and there is one'),
   field(
     'verdict',
     'string',
@@ -83,16 +89,18 @@ export function eventLevel(exchange: Exchange): 30 | 40 | 50 {
 
 /**
  * The request event of a finished exchange: one line of JSON in pino's shape with its line end, of bounded length. Texts that came
- * from outside are free of the exchange's secrets; the query is never in it. Built by hand, because a logger takes several times as long.
+ * from outside are free of the exchange's secrets. Built by hand, because a logger takes several times as long.
  */
-export function formatEvent(exchange: Exchange): string {
+export function formatEvent(exchange: Exchange, recorded: RecordedTarget = 'path'): string {
   const secrets = soughtIn(exchange.secrets);
   const ended = Math.round(exchange.startedAt + Math.max(0, exchange.durationMs));
   let line = `{"level":${eventLevel(exchange)},"time":${ended},"msg":"exchange"`;
   if (exchange.requestId !== '') line += `,"request_id":${foreign(exchange.requestId, LIMITS.requestId, secrets)}`;
+  if (exchange.trace !== null) line += `,"trace_id":"${exchange.trace.traceId}","span_id":"${exchange.trace.spanId}"`;
   line += origin(exchange);
+  if (exchange.vendorId !== '') line += `,"vendor_id":${foreign(exchange.vendorId, LIMITS.name, secrets)}`;
   if (exchange.method !== '') line += `,"method":${foreign(exchange.method, LIMITS.method, secrets)}`;
-  if (exchange.host !== '') line += target(exchange, secrets);
+  if (exchange.host !== '') line += target(exchange, secrets, recorded);
   line += decisions(exchange);
   if (exchange.upstreamAddress !== null) {
     line += `,"upstream_address":${own(exchange.upstreamAddress, LIMITS.address)},"upstream_reused":${exchange.upstreamReused}`;
@@ -109,24 +117,6 @@ export function formatEvent(exchange: Exchange): string {
   return `${line},"duration_ms":${milliseconds(Math.max(0, exchange.durationMs))}}\n`;
 }
 
-/** The secrets of the exchanges of one binding are one array, for as long as its material lasts. */
-const soughtSecrets = new WeakMap<readonly Secret[], Sought>();
-
-interface Sought {
-  readonly values: readonly string[];
-  /** Length of the shortest value that is looked for: a shorter text cannot hold one. */
-  readonly shortest: number;
-}
-
-function soughtIn(secrets: readonly Secret[]): Sought {
-  const known = soughtSecrets.get(secrets);
-  if (known !== undefined) return known;
-  const values = secrets.map((secret) => secret.reveal()).filter((value) => value.length >= SHORTEST_SECRET);
-  const sought = { values, shortest: Math.min(...values.map((value) => value.length)) };
-  soughtSecrets.set(secrets, sought);
-  return sought;
-}
-
 /** The part that is the same for all exchanges of a client, and so mostly the same as for the exchange before. */
 let lastOrigin = { door: '', kind: '', caller: '', address: '', text: '' };
 
@@ -140,9 +130,12 @@ function origin({ door, kind, caller, clientAddress }: Exchange): string {
   return text;
 }
 
-function target(exchange: Exchange, secrets: Sought): string {
-  const text = `,"scheme":"${exchange.scheme}","host":${foreign(exchange.host, LIMITS.host, secrets)},"port":${exchange.port}`;
-  return exchange.path === '' ? text : `${text},"path":${foreign(exchange.path, LIMITS.path, secrets)}`;
+function target(exchange: Exchange, secrets: Sought, recorded: RecordedTarget): string {
+  const { path, query } = exchange;
+  let text = `,"scheme":"${exchange.scheme}","host":${foreign(exchange.host, LIMITS.host, secrets)},"port":${exchange.port}`;
+  if (path !== '' && recorded !== 'host') text += `,"path":${foreign(path, LIMITS.path, secrets)}`;
+  if (query !== '' && recorded === 'full') text += `,"query":${foreign(query, LIMITS.query, secrets)}`;
+  return text;
 }
 
 /** The part that depends on rule and binding alone, and so is mostly the same as for the exchange before. */
@@ -184,13 +177,7 @@ function own(text: string, limit: number): string {
   return quoted(cut(text, limit));
 }
 
-/** A text that the client or the upstream had a hand in, so it may hold anything, an injected secret included. */
-function foreign(text: string, limit: number, { values, shortest }: Sought): string {
-  if (text.length < shortest) return quoted(cut(text, limit));
-  // One character more than fits, so that a text that goes on is still seen to go on.
-  return quoted(cut(redactSecrets(text, values, limit + 1), limit));
-}
-
-function cut(text: string, limit: number): string {
-  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
+/** A text that the client or the upstream had a hand in. */
+function foreign(text: string, limit: number, sought: Sought): string {
+  return quoted(foreignText(text, limit, sought));
 }

@@ -57,7 +57,7 @@ function certificateSchema() {
       san: oneOrMore(parsedText('a name', parseNamePattern))
         .optional()
         .describe(
-          'Names of which it carries one: `dns:`, `uri:`, `ip:` or `email:` and the name. `*` is one label of a DNS name, or inside one segment of a URI.',
+          'Names of which it carries one: `dns:`, `uri:`, `ip:` or `email:` and the name. `*` is one label of a host, or inside a URI segment.',
         ),
       fingerprint: oneOrMore(parsedText('a fingerprint', parseFingerprint))
         .optional()

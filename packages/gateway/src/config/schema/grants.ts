@@ -129,8 +129,8 @@ export function margin(fallback: string) {
   return duration().prefault(fallback).describe('How long before its end an access token is not used any more.');
 }
 
-type Client = { readonly [K in keyof ReturnType<typeof clientKeys>]?: z.output<ReturnType<typeof clientKeys>[K]> | undefined };
-type Endpoint = { readonly [K in keyof ReturnType<typeof endpointKeys>]: z.output<ReturnType<typeof endpointKeys>[K]> };
+type Client = Partial<z.output<z.ZodObject<ReturnType<typeof clientKeys>>>>;
+type Endpoint = z.output<z.ZodObject<ReturnType<typeof endpointKeys>>>;
 
 /** Client and endpoint as a grant takes them, all but the URL and the authentication. */
 export function endpointOf(written: Endpoint & { readonly client_id: string; readonly expiry_margin: number }): EndpointOptions {

@@ -106,38 +106,39 @@ class Trace implements ExchangeTrace {
   }
 
   attempt(exchange: Exchange): string {
-    const now = performance.now();
     const last = this.attempts.at(-1);
-    if (last !== undefined && last.endTick < 0) {
-      // Its answer was refused here, and another credential is tried.
-      last.endTick = now;
-      last.status = exchange.upstreamStatus;
-    }
-    const opening = exchange.upstreamReused ? 0 : Math.max(0, exchange.connectMs);
-    const spanId = this.#add(now - opening, exchange.upstreamAddress);
-    return `traceparent: ${this.#parentText(spanId)}\r\n`;
+    // Its answer was refused here, and another credential is tried.
+    if (last !== undefined) end(last, last.sentTick + Math.max(0, exchange.upstreamMs), exchange.upstreamStatus, null);
+    return `traceparent: ${this.#parentText(this.#add(exchange))}\r\n`;
   }
 
-  attemptAgain(head: string, address: string, error: ErrorCode): string {
+  attemptAgain(head: string, exchange: Exchange): string {
     const last = this.attempts.at(-1);
     if (last === undefined) return head;
-    const now = performance.now();
-    last.endTick = now;
-    last.error = error;
-    return head.replace(this.#parentText(last.spanId), this.#parentText(this.#add(now, address)));
+    const before = this.#parentText(last.spanId);
+    end(last, performance.now(), 0, 'upstream_reset');
+    return head.replace(before, this.#parentText(this.#add(exchange)));
   }
 
   waited(wait: Wait): void {
     if (this.waits.length < MOST_STEPS) this.waits.push(wait);
   }
 
-  #add(startTick: number, address: string | null): string {
+  #add({ upstreamReused, connectMs, upstreamAddress: address }: Exchange): string {
     const spanId = this.#newSpanId();
-    if (this.attempts.length < MOST_STEPS) this.attempts.push({ spanId, startTick, endTick: -1, status: 0, error: null, address });
+    const now = performance.now();
+    const startTick = upstreamReused ? now : now - Math.max(0, connectMs);
+    if (this.attempts.length < MOST_STEPS) this.attempts.push({ spanId, startTick, sentTick: now, endTick: -1, status: 0, error: null, address });
     return spanId;
   }
 
   #parentText(spanId: string): string {
     return formatTraceparent({ traceId: this.traceId, spanId, sampled: this.sampled, random: this.#random });
   }
+}
+
+function end(attempt: Attempt, tick: number, status: number, error: ErrorCode | null): void {
+  attempt.endTick = tick;
+  attempt.status = status;
+  attempt.error = error;
 }
