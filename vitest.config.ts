@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: '@sallyport/sdk/compliance', replacement: source('sdk', 'compliance/') },
-      ...['sdk', 'credentials', 'gateway', 'cli'].map((name) => ({ find: new RegExp(`^@sallyport/${name}$`), replacement: source(name) })),
+      ...['sdk', 'credentials', 'gateway', 'control', 'cli'].map((name) => ({ find: new RegExp(`^@sallyport/${name}$`), replacement: source(name) })),
     ],
   },
   test: {
