@@ -1,0 +1,47 @@
+import { type Queryable, withTables } from '../database/schema.js';
+
+/** A row of `actor_keys`. A public key is no secret. Times in milliseconds since 1970; `jwk` is JSON. */
+export interface ActorKeyRow {
+  id: string;
+  actor_id: string;
+  thumbprint: string;
+  algorithm: string;
+  jwk: string;
+  name: string | null;
+  source: string;
+  created_at: number;
+  expires_at: number | null;
+  revoked_at: number | null;
+}
+
+interface Tables {
+  actor_keys: ActorKeyRow;
+}
+
+/** All keys of an actor, the oldest first. */
+export function findActorKeys(db: Queryable, actorId: string): Promise<ActorKeyRow[]> {
+  return withTables<Tables>(db).selectFrom('actor_keys').selectAll().where('actor_id', '=', actorId).orderBy('created_at').orderBy('id').execute();
+}
+
+/** Rejects with a unique violation when the actor has, or had, the same key. */
+export async function insertActorKey(trx: Queryable, row: ActorKeyRow): Promise<void> {
+  await withTables<Tables>(trx).insertInto('actor_keys').values(row).execute();
+}
+
+/** Ends keys at a time; keys that end before stay as they are. */
+export async function expireActorKeys(trx: Queryable, ids: readonly string[], at: number): Promise<void> {
+  if (ids.length === 0) return;
+  const query = withTables<Tables>(trx).updateTable('actor_keys').set({ expires_at: at }).where('id', 'in', ids).where('revoked_at', 'is', null);
+  await query.where((eb) => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', at)])).execute();
+}
+
+/** Ends keys now and for good. */
+export async function revokeActorKeys(trx: Queryable, ids: readonly string[], at: number): Promise<void> {
+  if (ids.length === 0) return;
+  await withTables<Tables>(trx).updateTable('actor_keys').set({ revoked_at: at }).where('id', 'in', ids).where('revoked_at', 'is', null).execute();
+}
+
+/** Removes keys, so that the same ones can come back: only for keys that a file or the configuration holds. */
+export async function deleteActorKeys(trx: Queryable, ids: readonly string[]): Promise<void> {
+  if (ids.length > 0) await withTables<Tables>(trx).deleteFrom('actor_keys').where('id', 'in', ids).execute();
+}

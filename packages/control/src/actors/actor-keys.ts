@@ -1,0 +1,124 @@
+import { SallyportError } from '@sallyport/sdk';
+import type { AuditTrail } from '../audit/audit-trail.js';
+import { isUniqueViolation } from '../database/database-error.js';
+import { newId } from '../database/ids.js';
+import type { Database } from '../database/open-database.js';
+import type { Actor, Requester } from './actor.js';
+import { type ActorKeyRow, expireActorKeys, findActorKeys, insertActorKey, revokeActorKeys } from './actor-key-store.js';
+import { type Actors, changeable, changeOf, requireGrantable } from './actors.js';
+import { type PublicAlgorithm, type PublicKey, parsePublicKey } from './public-key.js';
+
+/** A public key that an actor signs its tokens with. Times in milliseconds since 1970. */
+export interface ActorKey {
+  readonly id: string;
+  readonly thumbprint: string;
+  readonly algorithm: PublicAlgorithm;
+  readonly jwk: Readonly<Record<string, string>>;
+  readonly name: string | null;
+  readonly created_at: number;
+  /** From then on it verifies nothing. */
+  readonly expires_at: number | null;
+  readonly revoked_at: number | null;
+}
+
+/** A key to add: an OpenSSH line, PEM or JWK, as text. */
+export interface NewActorKey {
+  readonly public_key: string;
+  readonly name?: string;
+  readonly expires_at?: number;
+  /** Ends the other keys this many seconds from now, so that both are good for a while. */
+  readonly expire_others_after?: number;
+}
+
+/** The keys of actors. */
+export interface ActorKeys {
+  list(actorId: string, by: Requester): Promise<readonly ActorKey[]>;
+  /**
+   * Adds a key, or rotates to it. Who adds a key can act as the actor, so the requester has to hold all that the actor may ever do:
+   * `grant_exceeds_granter`. Rejects with `actor_key_invalid` or `actor_key_exists`, also for a key that was revoked.
+   */
+  add(actorId: string, key: NewActorKey, by: Requester): Promise<ActorKey>;
+  /** Ends a key at once. A key that has ended already stays as it is. Rejects with `actor_key_not_found`. */
+  revoke(actorId: string, keyId: string, by: Requester): Promise<void>;
+  /** The keys that are good now, for verifying. None when there is no such actor. */
+  usable(actor: { readonly namespace: string; readonly external_id: string }): Promise<readonly PublicKey[]>;
+}
+
+export interface ActorKeysOptions {
+  readonly database: Database;
+  readonly actors: Actors;
+  readonly audit: AuditTrail;
+  readonly now?: () => number;
+}
+
+const MOST_KEYS = 16;
+
+/** The keys of actors in this database. */
+export function createActorKeys({ database, actors, audit, now = Date.now }: ActorKeysOptions): ActorKeys {
+  // Reading is not changing: who may change an actor but not read it cannot learn its keys.
+  const owner = async (actorId: string, by: Requester): Promise<Actor> => changeable(await actors.get(actorId, by), 'update', by);
+
+  async function add(actorId: string, input: NewActorKey, by: Requester): Promise<ActorKey> {
+    const actor = await owner(actorId, by);
+    requireGrantable(actor, by.authority);
+    const row = keyRow(actorId, await parsePublicKey(input.public_key), 'api', now());
+    const named: ActorKeyRow = { ...row, name: input.name ?? null, expires_at: input.expires_at ?? null };
+    try {
+      await database.transaction(async (trx) => {
+        const others = (await findActorKeys(trx, actorId)).filter((key) => isUsable(key, now()));
+        if (others.length >= MOST_KEYS) throw new SallyportError('actor_key_invalid', { detail: `An actor has at most ${MOST_KEYS} keys` });
+        await insertActorKey(trx, named);
+        if (input.expire_others_after !== undefined) {
+          await expireActorKeys(
+            trx,
+            others.map(({ id }) => id),
+            now() + input.expire_others_after * 1000,
+          );
+        }
+        await audit.record(trx, by.context, { ...changeOf(actor, 'add_key'), after: { key: row.id, thumbprint: row.thumbprint } });
+      });
+    } catch (error) {
+      if (isUniqueViolation(error, 'actor_keys')) throw new SallyportError('actor_key_exists', { cause: error });
+      throw error;
+    }
+    return keyOf(named);
+  }
+
+  async function revoke(actorId: string, keyId: string, by: Requester): Promise<void> {
+    const actor = await owner(actorId, by);
+    await database.transaction(async (trx) => {
+      const key = (await findActorKeys(trx, actorId)).find(({ id }) => id === keyId);
+      if (key === undefined) throw new SallyportError('actor_key_not_found');
+      await revokeActorKeys(trx, [keyId], now());
+      await audit.record(trx, by.context, { ...changeOf(actor, 'revoke_key'), before: { key: keyId, thumbprint: key.thumbprint } });
+    });
+  }
+
+  return {
+    list: async (actorId, by) => (await findActorKeys(database.db, (await actors.get(actorId, by)).id)).map(keyOf),
+    add,
+    revoke,
+    async usable({ namespace, external_id: externalId }) {
+      const actor = await actors.find(namespace, externalId);
+      if (actor === undefined) return [];
+      return (await findActorKeys(database.db, actor.id)).filter((key) => isUsable(key, now())).map(keyOf);
+    },
+  };
+}
+
+/** A new row for a key. */
+export function keyRow(actorId: string, key: PublicKey, source: string, time: number): ActorKeyRow {
+  return {
+    ...{ id: newId('akey'), actor_id: actorId, thumbprint: key.thumbprint, algorithm: key.algorithm, jwk: JSON.stringify(key.jwk) },
+    ...{ name: null, source, created_at: time, expires_at: null, revoked_at: null },
+  };
+}
+
+function isUsable(key: ActorKeyRow, time: number): boolean {
+  return key.revoked_at === null && (key.expires_at === null || key.expires_at > time);
+}
+
+function keyOf({ actor_id: _, source: __, ...row }: ActorKeyRow): ActorKey {
+  // Both were written by ourselves, after the key had been looked at.
+  return { ...row, algorithm: row.algorithm as PublicAlgorithm, jwk: JSON.parse(row.jwk) as Readonly<Record<string, string>> };
+}

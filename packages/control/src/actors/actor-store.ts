@@ -1,0 +1,71 @@
+import type { SelectQueryBuilder } from 'kysely';
+import { type Queryable, type Schema, withTables } from '../database/schema.js';
+import { updateVersion } from '../database/versioned-update.js';
+import { type ListScope, scopeCondition } from '../permissions/list-scope.js';
+
+/** Where an actor comes from. What comes from the configuration or a key directory is changed there. */
+export type ActorSource = 'api' | 'config' | 'key_directory' | 'token';
+
+/** A row of `actors`. Times in milliseconds since 1970; `permissions` is JSON. */
+export interface ActorRow {
+  id: string;
+  namespace: string;
+  external_id: string;
+  permissions: string;
+  source: ActorSource;
+  version: number;
+  created_at: number;
+  updated_at: number;
+  deleted_at: number | null;
+}
+
+interface Tables {
+  actors: ActorRow;
+}
+
+/** What a list of actors can be narrowed to. */
+export type ActorConditions = {
+  readonly external_id?: string | undefined;
+  readonly source?: ActorSource | undefined;
+};
+
+/** The live actor of this id. */
+export function findActor(db: Queryable, id: string): Promise<ActorRow | undefined> {
+  return withTables<Tables>(db).selectFrom('actors').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
+}
+
+/** The live actor of this name. */
+export function findActorByName(db: Queryable, namespace: string, externalId: string): Promise<ActorRow | undefined> {
+  const query = withTables<Tables>(db).selectFrom('actors').selectAll().where('namespace', '=', namespace).where('external_id', '=', externalId);
+  return query.where('deleted_at', 'is', null).executeTakeFirst();
+}
+
+/** True when an actor of this name was deleted and is not purged yet. */
+export async function wasDeleted(db: Queryable, namespace: string, externalId: string): Promise<boolean> {
+  const query = withTables<Tables>(db).selectFrom('actors').select('id').where('namespace', '=', namespace).where('external_id', '=', externalId);
+  return (await query.where('deleted_at', 'is not', null).limit(1).executeTakeFirst()) !== undefined;
+}
+
+/** All live actors of a source. */
+export function findActorsOf(db: Queryable, source: ActorSource): Promise<ActorRow[]> {
+  return withTables<Tables>(db).selectFrom('actors').selectAll().where('source', '=', source).where('deleted_at', 'is', null).orderBy('id').execute();
+}
+
+/** The live actors that a reader may see. */
+export function selectActors(db: Queryable, scope: ListScope, conditions: ActorConditions): SelectQueryBuilder<Schema & Tables, 'actors', ActorRow> {
+  let query = withTables<Tables>(db).selectFrom('actors').selectAll().where('deleted_at', 'is', null);
+  query = query.where(scopeCondition(scope, { namespace: 'namespace', id: 'id' }));
+  if (conditions.external_id !== undefined) query = query.where('external_id', '=', conditions.external_id);
+  if (conditions.source !== undefined) query = query.where('source', '=', conditions.source);
+  return query;
+}
+
+/** Rejects with a unique violation when there is a live actor of this name. */
+export async function insertActor(trx: Queryable, row: ActorRow): Promise<void> {
+  await withTables<Tables>(trx).insertInto('actors').values(row).execute();
+}
+
+/** Changes the row if it still has the version that was read. */
+export async function updateActor(trx: Queryable, read: ActorRow, changes: Partial<ActorRow>): Promise<void> {
+  await updateVersion(withTables<Tables>(trx).updateTable('actors').set(changes).where('id', '=', read.id), read);
+}

@@ -1,0 +1,154 @@
+import { expect, test } from 'vitest';
+import { systemRequester } from '../actors/actors.js';
+import { actorStage, all, requester } from '../actors/actors.test.support.js';
+import type { Database } from '../database/open-database.js';
+import { describeOnBoth } from '../database/testing/databases.test.support.js';
+import { createAuthenticator } from './authenticate.js';
+import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
+import { createTokenMint } from './mint-token.js';
+import { purgeNonces, storedNonces } from './nonce-store.js';
+import { systemKeyring } from './system-keyring.js';
+import { forge, NOON, NOW, newSigner, sign, verifierOf } from './tokens.test.support.js';
+import { publicVerificationKey } from './verification-key.js';
+import { createTokenVerifier } from './verify-token.js';
+
+const host = newSigner('P-256');
+const ada = newSigner('ed25519');
+const name = { namespace: 'root.a', external_id: 'ada' };
+
+async function tokenStage(database: Database) {
+  const actorsStage = await actorStage(database, () => NOON);
+  const { actors, keys, sources } = actorsStage;
+  const keyring = systemKeyring(() => [{ id: 'ekv_1', material: Buffer.alloc(32, 1) }]);
+  const within = { kind: 'some', entries: [all('root.a.**')] } as const;
+  const issuers = new Map<string, Issuer>([
+    ['host', { findKeys: amongKeys([await verifierOf(host)]), namespace: 'root', longestLife: 3600, definesActorsWithin: within }],
+    ['sallyport', systemIssuer(keyring, 3600)],
+  ]);
+  const actorKeys = async (actor: typeof name) => (await keys.usable(actor)).map((key) => publicVerificationKey(key));
+  const verify = createTokenVerifier({ issuers, actorKeys, useNonce: storedNonces(database), clock: () => NOON });
+  const authenticate = createAuthenticator({ verify, actors, sources });
+  const mint = createTokenMint({ issuer: 'sallyport', keyring, longestLife: 3600, clock: () => NOON });
+  const as = async (token: string) => {
+    const caller = await authenticate({ authorization: `Bearer ${token}` }, 'api');
+    if (caller.kind === 'anonymous') throw new Error('nobody');
+    return caller;
+  };
+  return { ...actorsStage, authenticate, as, mint };
+}
+
+const request = { namespace: 'root.a', resource: 'connections', verb: 'get', resource_id: 'cxn_1' };
+
+describeOnBoth('authentication', (databases) => {
+  test('only a request without any token is anonymous', async () => {
+    const { authenticate } = await tokenStage(await databases.open());
+    expect(await authenticate({}, 'api')).toEqual({ kind: 'anonymous' });
+    const good = await sign(host, { sub: 'ada', namespace: 'root.a', actor: name });
+    expect(await authenticate({ auth_token: good }, 'api')).toMatchObject({ kind: 'actor' });
+    const bad = [
+      ...['', ' ', 'Bearer', 'Bearer ', 'Basic YTpi', good, `Bearer ${good} x`, `Token ${good}`].map((authorization) => ({ authorization })),
+      ...['', 'x', forge({ alg: 'none' }, {}, '')].map((auth_token) => ({ auth_token })),
+      { authorization: `Bearer ${good}`, auth_token: good },
+      { authorization: `Bearer ${await sign(host, { exp: NOW - 100 })}` },
+      { authorization: `Bearer ${await sign(host, { sub: 'nobody' })}` },
+    ];
+    for (const carrier of bad) await expect(authenticate(carrier, 'api')).rejects.toThrow(expect.objectContaining({ status: 401 }));
+  });
+
+  test('a token narrows what its actor may do, and never widens it', async () => {
+    const { actors, as } = await tokenStage(await databases.open());
+    await actors.create({ ...name, permissions: [{ namespace: 'root.a', resources: ['connections'], verbs: ['get', 'list'] }] }, systemRequester);
+    const whole = await as(await sign(host, name.external_id === 'ada' ? { namespace: 'root.a' } : {}));
+    expect(whole.authority.permits(request)).toBe(true);
+    expect(whole.authority.permits({ ...request, verb: 'proxy' })).toBe(false);
+    const one = [{ namespace: 'root.**', resources: ['*'], verbs: ['*'], resource_ids: ['cxn_1'] }];
+    const narrow = await as(await sign(host, { namespace: 'root.a', permissions: one }));
+    expect(narrow.authority.permits(request)).toBe(true);
+    expect(narrow.authority.permits({ ...request, resource_id: 'cxn_2' })).toBe(false);
+    expect(narrow.authority.permits({ ...request, verb: 'proxy' })).toBe(false);
+    expect(narrow.authority.explain({ ...request, verb: 'proxy' })).toMatchObject({
+      allowed: false,
+      actor: { allowed: false },
+      token: { allowed: true },
+    });
+    const elsewhere = await as(await sign(host, { namespace: 'root.a', permissions: [all('root.team_a.**')] }));
+    expect(elsewhere.authority.permissions).toEqual({ kind: 'nothing' });
+    expect(() => elsewhere.authority.scope({ resource: 'connections', verb: 'list' })).toThrow(
+      expect.objectContaining({ code: 'permission_denied' }),
+    );
+  });
+
+  test('a self-signing actor cannot widen itself: its claims only narrow what it has', async () => {
+    const { actors, keys, as } = await tokenStage(await databases.open());
+    const { id } = await actors.create(
+      { ...name, permissions: [{ namespace: 'root.a', resources: ['connections'], verbs: ['get'] }] },
+      systemRequester,
+    );
+    await keys.add(id, { public_key: JSON.stringify(ada.publicJwk) }, systemRequester);
+    const described = { ...name, permissions: [all('root.a.**')], labels: { 'apxy/ns/-/id': 'root' } };
+    const caller = await as(await sign(ada, { iss: 'ada', namespace: 'root.a', actor: described, permissions: [all('root.**')] }));
+    expect(caller.authority.permits(request)).toBe(true);
+    expect(caller.authority.permits({ ...request, verb: 'proxy' })).toBe(false);
+    expect((await actors.get(id, systemRequester)).version).toBe(1);
+    await keys.revoke(id, (await keys.list(id, systemRequester))[0]?.id ?? '', requester([all('root.**')]));
+    await expect(as(await sign(ada, { iss: 'ada', namespace: 'root.a' }))).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+  });
+
+  test('a description that hands out too much, or is of a deleted actor, makes the token bad', async () => {
+    const { actors, as } = await tokenStage(await databases.open());
+    const tooMuch = { ...name, permissions: [all('root.**')] };
+    await expect(as(await sign(host, { namespace: 'root.a', actor: tooMuch }))).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+    const { actor } = await as(await sign(host, { namespace: 'root.a', actor: { ...name, permissions: [all('root.a')] } }));
+    await actors.remove(actor.id, systemRequester);
+    await expect(as(await sign(host, { namespace: 'root.a', actor: name }))).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+  });
+
+  test('of many requests with one nonce at once, one gets through', async () => {
+    const database = await databases.open();
+    const { as } = await tokenStage(database);
+    const token = await sign(host, { namespace: 'root.a', actor: name, nonce: 'non_1' });
+    const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => as(token)));
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'token_replayed' });
+    expect(await purgeNonces(database, NOON)).toBe(0);
+    expect(await purgeNonces(database, NOON + 3_600_000)).toBe(1);
+  });
+
+  test('an agent’s token goes down to a connection, a method and a path, and cannot make itself a wider or a longer one', async () => {
+    const { as, mint } = await tokenStage(await databases.open());
+    const caller = await as(await sign(host, { namespace: 'root.a', actor: { ...name, permissions: [all('root.a.**')] } }));
+    const entry = {
+      namespace: 'root.a',
+      resources: ['connections'],
+      verbs: ['proxy'],
+      resource_ids: ['cxn_1'],
+      methods: ['GET'],
+      paths: ['/repos/**'],
+    };
+    const agentToken = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [entry] });
+    const agent = await as(agentToken.token.reveal());
+    const call = { namespace: 'root.a', resource: 'connections', verb: 'proxy', resource_id: 'cxn_1', proxied: { method: 'GET', path: '/repos/x' } };
+    expect(agent.authority.permits(call)).toBe(true);
+    expect(agent.authority.permits({ ...call, proxied: { method: 'DELETE', path: '/repos/x' } })).toBe(false);
+    expect(agent.authority.permits({ ...call, proxied: { method: 'GET', path: '/repos/../user' } })).toBe(false);
+    const wider = mint.narrow(agent, { audiences: ['api'], lifetime: 60, permissions: [{ ...entry, methods: ['GET', 'POST'] }] });
+    await expect(wider).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
+    const again = await mint.narrow(agent, { audiences: ['api'], lifetime: 3000 });
+    expect(again.expires).toBe(agentToken.expires);
+    expect((await as(again.token.reveal())).authority.permissions).toEqual(agent.authority.permissions);
+    await expect(mint.narrow(caller, { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
+      expect.objectContaining({ code: 'token_request_invalid' }),
+    );
+    await expect(mint.narrow(caller, { audiences: [], lifetime: 60 })).rejects.toThrow(expect.objectContaining({ code: 'token_request_invalid' }));
+    const nothing = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [] });
+    expect((await as(nothing.token.reveal())).authority.permissions).toEqual({ kind: 'nothing' });
+  });
+
+  test('a token of this system for single use is used once', async () => {
+    const { as, mint } = await tokenStage(await databases.open());
+    await as(await sign(host, { namespace: 'root.a', actor: name }));
+    const { token } = await mint.mint({ ...name, audiences: ['api'], lifetime: 60, singleUse: true });
+    await as(token.reveal());
+    await expect(as(token.reveal())).rejects.toThrow(expect.objectContaining({ code: 'token_replayed' }));
+  });
+});

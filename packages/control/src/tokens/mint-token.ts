@@ -1,0 +1,85 @@
+import { SallyportError, Secret } from '@sallyport/sdk';
+import { SignJWT } from 'jose';
+import { newId } from '../database/ids.js';
+import { covers } from '../permissions/algebra.js';
+import { entriesOf, type Permission, permissionsOf } from '../permissions/permission.js';
+import type { Authentication } from './authenticate.js';
+import type { SystemKeyring } from './system-keyring.js';
+
+/** What a token of this system is to say. */
+export interface TokenContent {
+  readonly namespace: string;
+  readonly external_id: string;
+  readonly audiences: readonly string[];
+  /** In seconds. */
+  readonly lifetime: number;
+  /** What the token limits itself to; left out, it may do what its actor may. An empty list is a token that may do nothing. */
+  readonly permissions?: readonly Permission[] | undefined;
+  /** Whether it can be used only once. */
+  readonly singleUse?: boolean | undefined;
+}
+
+/** A token and when it ends, in seconds since 1970. */
+export interface MintedToken {
+  readonly token: Secret;
+  readonly jti: string;
+  readonly expires: number;
+}
+
+export interface MintOptions {
+  /** The `iss` of this system. */
+  readonly issuer: string;
+  readonly keyring: SystemKeyring;
+  /** The longest life, in seconds; the same that verification accepts. */
+  readonly longestLife: number;
+  readonly clock?: () => number;
+}
+
+/** Makes tokens that this system signs (HS256, with the id of the key version as `kid`). */
+export interface TokenMint {
+  /** In the name of the system, for the domains that have checked who asks. */
+  mint(content: TokenContent): Promise<MintedToken>;
+  /**
+   * A narrower token for the caller's own actor, as for an agent: down to single connections, methods and paths. Rejects with `grant_exceeds_granter`
+   * when it would allow more than the caller's own token; and what a limited token makes does not outlive it.
+   */
+  narrow(caller: Authentication & { readonly kind: 'actor' }, content: Omit<TokenContent, 'namespace' | 'external_id'>): Promise<MintedToken>;
+}
+
+/** The mint with these keys. */
+export function createTokenMint({ issuer, keyring, longestLife, clock = Date.now }: MintOptions): TokenMint {
+  async function mint(content: TokenContent, latest = Number.POSITIVE_INFINITY): Promise<MintedToken> {
+    const { namespace, external_id: subject, audiences, lifetime, permissions, singleUse = false } = content;
+    if (!Number.isFinite(lifetime) || lifetime <= 0 || lifetime > longestLife) {
+      throw new SallyportError('token_request_invalid', { detail: `A token lives up to ${longestLife} seconds` });
+    }
+    if (audiences.length === 0) throw new SallyportError('token_request_invalid', { detail: 'A token is for at least one audience' });
+    const now = Math.floor(clock() / 1000);
+    const expires = Math.min(now + Math.floor(lifetime), latest);
+    const jti = newId('jti');
+    const claims = { namespace, ...(permissions === undefined ? {} : { permissions }), ...(singleUse ? { nonce: newId('non') } : {}) };
+    const key = keyring.current();
+    const token = await new SignJWT(claims)
+      .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: 'JWT' })
+      .setIssuer(issuer)
+      .setSubject(subject)
+      .setAudience([...audiences])
+      .setJti(jti)
+      .setIssuedAt(now)
+      .setExpirationTime(expires)
+      .sign(key.key);
+    return { token: new Secret(token), jti, expires };
+  }
+
+  return {
+    mint: (content) => mint(content),
+    async narrow({ actor, authority, token }, content) {
+      const { namespace, external_id } = actor;
+      const limited = token.restriction !== undefined;
+      // A limited token that asks for no limit asks for its own.
+      const permissions = content.permissions ?? (limited ? entriesOf(authority.permissions) : undefined);
+      if (permissions !== undefined && !covers(authority.permissions, permissionsOf(permissions))) throw new SallyportError('grant_exceeds_granter');
+      return mint({ ...content, namespace, external_id, permissions }, limited ? token.expires : undefined);
+    },
+  };
+}
