@@ -42,9 +42,11 @@ export async function checkConfig(file: string | undefined, { config, sources, o
   return results?.some(({ ok }) => !ok) === true ? 4 : 0;
 }
 
+/** Grants are not tried: to present a refresh token means to change it. */
 async function trySources(config: GatewayConfig): Promise<SourceResult[]> {
+  const sources = Object.entries(config.credentials).flatMap(([name, { source }]) => (source === undefined ? [] : [{ name, source }]));
   return Promise.all(
-    Object.entries(config.credentials).map(async ([name, { source }]) => {
+    sources.map(async ({ name, source }) => {
       const made = makeSource(source);
       const credential = new Credential({ name, source: made });
       try {
