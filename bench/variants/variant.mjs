@@ -53,7 +53,9 @@ export function sidecarAccess(context, workload, port) {
       'X-Connect-Marketplace-ID': 'MP-12345',
       'X-Connect-Product-ID': 'PRD-123-456-789',
       'X-Connect-Subscription-ID': 'AS-1234-5678-9012',
-      'X-Connect-Context-Data': Buffer.from(JSON.stringify({ TenantID: 'contoso.onmicrosoft.com', Resource: 'https://graph.microsoft.com' })).toString('base64'),
+      'X-Connect-Context-Data': Buffer.from(
+        JSON.stringify({ TenantID: 'contoso.onmicrosoft.com', Resource: 'https://graph.microsoft.com' }),
+      ).toString('base64'),
       'X-Sallyport-Token': context.token,
     },
     connect: null,

@@ -1,6 +1,7 @@
 // Gives each vendor the credential that a map has for it. The gateway keeps the answer.
 
 /** @param {{ secret: string }} options */
+// biome-ignore lint/style/noDefaultExport: a plugin is the default export of its module.
 export default ({ secret }) => {
   const credentials = new Map([['vendor-1', `Bearer ${secret}`]]);
   return {

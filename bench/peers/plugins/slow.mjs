@@ -2,6 +2,7 @@
 import { createHmac } from 'node:crypto';
 
 /** @param {{ secret: string }} options */
+// biome-ignore lint/style/noDefaultExport: a plugin is the default export of its module.
 export default ({ secret }) => {
   const credentials = new Map([['vendor-1', `Bearer ${secret}`]]);
   return {

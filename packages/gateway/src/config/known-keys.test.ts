@@ -18,7 +18,7 @@ gateway:
     sidecar:
       host: 127.0.0.1
       port: 8443
-      tls: { cert: /dev/null, key: /dev/null, client_ca: /dev/null, crl: [/dev/null] }
+      tls: { cert: /dev/null, key: /dev/null, client_ca: /dev/null, crl: [/dev/null], auto_rotate: true, chain_ca: [/dev/null] }
       trusted_proxies: [10.0.0.0/8]
       forwarded_certificate: { header: Client-Cert, ca: [/dev/null], crl: /dev/null }
       header_prefix: X-Connect

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Plugin } from '@sallyport/sdk';
+import { type Plugin, SallyportError } from '@sallyport/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type RawClient, rawClient, secure } from '../testing/raw-client.test.support.js';
 import { echoed, plainScene, problem, type Scene, stopEverything, upstreamAuthority } from '../testing/scene.test.support.js';
@@ -153,6 +153,20 @@ test('requests that wait to become WebSockets together are no more of them than 
   release();
   const statuses = await Promise.all(clients.map(async (client) => (await client.reader.response()).status));
   expect(statuses.sort((a, b) => a - b)).toEqual([101, 503, 503]);
+});
+
+test.each(['routeRequest', 'getCredentials'])('an error of %s that JSON cannot hold is answered like any other', async (method) => {
+  const members = { amount: 10n };
+  await withPlugin({
+    [method]() {
+      throw new SallyportError('mapping_not_found', { members });
+    },
+  });
+  const client = await rawClient(scene.gateway.sidecar);
+  for (let i = 0; i < 2; i++) {
+    const response = await client.request('GET /proxy HTTP/1.1', ['Host: s', `X-Connect-Target-URL: ${scene.origin}/`, `X-Connect-Vendor-ID: ${i}`]);
+    expect([response.status, problem(response).code]).toEqual([500, 'mapping_not_found']);
+  }
 });
 
 describe('two callers', () => {

@@ -14,7 +14,7 @@ import { inject } from './inject.js';
 import type { Passage, Transaction } from './passage.js';
 import { record } from './record.js';
 import { resolve } from './resolve.js';
-import { renewAfterRefusal, reviewByPlugin, traced } from './review.js';
+import { renewAfterRefusal, reviewByPlugin, traced, unlessAgain } from './review.js';
 import { route } from './route.js';
 import { sanitize } from './sanitize.js';
 import { select } from './select.js';
@@ -72,24 +72,18 @@ const hooks: ForwardHooks = {
   review(passage, status) {
     const { binding, transaction, destination, exchange } = passage;
     const { plugin } = passage.runtime;
-    if (status === 401 && passage.renewable) {
-      // Once: what is refused a second time is refused for another reason.
-      passage.renewable = false;
-      if (binding !== null)
-        return traced(
-          passage,
-          'credential.resolve',
-          renewAfterRefusal((signal) => renewInjected(passage, binding, signal)),
-        );
-      if (plugin !== null && transaction !== null)
-        return traced(
-          passage,
-          'plugin.GetCredentials',
-          renewAfterRefusal((signal) => renewPlaced(passage, plugin, transaction, signal)),
-        );
+    const modifies = plugin !== null && transaction !== null && destination === null && plugin.modifiesResponses && exchange.kind === 'request';
+    const modify = modifies ? traced(passage, 'plugin.ModifyResponse', reviewByPlugin(passage, plugin, transaction)) : null;
+    if (status !== 401 || !passage.renewable) return modify;
+    // Once: what is refused a second time is refused for another reason.
+    passage.renewable = false;
+    if (binding !== null) {
+      const renew = renewAfterRefusal((signal) => renewInjected(passage, binding, signal));
+      return unlessAgain(traced(passage, 'credential.resolve', renew), modify);
     }
-    if (plugin === null || transaction === null || destination !== null || !plugin.modifiesResponses) return null;
-    return exchange.kind === 'request' ? traced(passage, 'plugin.ModifyResponse', reviewByPlugin(passage, plugin, transaction)) : null;
+    if (plugin === null || transaction === null) return modify;
+    const renew = renewAfterRefusal((signal) => renewPlaced(passage, plugin, transaction, signal));
+    return unlessAgain(traced(passage, 'plugin.GetCredentials', renew), modify);
   },
   refuse(passage, error) {
     if (passage.destination === null) refuse(passage, error);
@@ -199,7 +193,7 @@ function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Tran
       if (credential !== null) place(passage, credential.fields);
       if (moved) admitAgain(passage);
       // What the plugin gives a single request may be tied to it: only what others get as well can be exchanged for another one.
-      passage.renewable = !moved && plugin.credentials.cached(transaction.key) !== null && mayGoAgain(passage);
+      passage.renewable = credential !== null && credential === plugin.credentials.cached(transaction.key) && mayGoAgain(passage);
       forward(passage);
     },
     (error) => plugin.onFailure(error, passage.exchange.requestId),
@@ -208,13 +202,19 @@ function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Tran
 
 /** The upstream refused what the plugin gave: it is asked once more, but not for every request that is refused. */
 async function renewPlaced(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<boolean> {
-  const refused = plugin.credentials.cached(transaction.key);
-  if (refused !== null) {
+  const kept = plugin.credentials.cached(transaction.key);
+  // Another one may be there by now: of many requests that are refused at once the first has it fetched.
+  if (kept !== null && kept.fields.lines === passage.injectedLines) {
     if (!plugin.mayRenew(transaction)) return false;
-    plugin.forget(transaction, refused);
+    plugin.forget(transaction, kept);
   }
-  const { credential, changes } = await consult(passage, plugin, transaction, signal);
-  if (credential === null || changes?.path != null || credential.fields.lines === passage.injectedLines) return false;
+  const { credential } = await consult(passage, plugin, transaction, signal).catch((error: unknown) => {
+    plugin.onFailure(asSallyportError(error), passage.exchange.requestId);
+    throw error;
+  });
+  // As before: what is for one request only may need more than another credential.
+  if (credential === null || credential !== plugin.credentials.cached(transaction.key) || credential.fields.lines === passage.injectedLines)
+    return false;
   unplace(passage);
   place(passage, credential.fields);
   return true;
@@ -270,8 +270,13 @@ async function renewInjected(passage: Passage, binding: Binding, signal: AbortSi
   }
   const fresh = await resolve(credential, signal);
   if (fresh.secret.reveal() === refused.secret.reveal()) return false;
+  const { placedValues } = passage;
+  const { secrets } = passage.exchange;
   passage.query = null;
   inject(passage, binding, fresh);
+  // What was refused stays unwanted in the answer, and in the record.
+  passage.placedValues = [...placedValues, ...passage.placedValues];
+  passage.exchange.secrets = [...secrets, ...passage.exchange.secrets];
   return true;
 }
 

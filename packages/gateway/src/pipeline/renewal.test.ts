@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import type { Credential, Plugin } from '@sallyport/sdk';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type RawClient, rawClient } from '../testing/raw-client.test.support.js';
@@ -74,6 +75,80 @@ test('a plugin that reads the body again leaves the client attached: a large ref
   await scene.gateway.metrics();
   client.socket.resume();
   expect((await client.reader.response()).body.toString()).toBe(large);
+});
+
+test('of many requests that are refused at once the first has the credential renewed, and all go out with it', async () => {
+  let token = 0;
+  const refused: Socket[] = [];
+  await connected({ getCredentials: () => bearer(`token-${++token}`) }, async (request, socket) => {
+    await request.body();
+    const old = request.lines.includes('Authorization: Bearer token-1');
+    if (!old || scene.upstream.requests.length === 1) socket.write(reply(200, 'in'));
+    else refused.push(socket);
+  });
+  await ask();
+  const clients = await Promise.all(Array.from({ length: 4 }, () => rawClient(scene.gateway.sidecar)));
+  const answers = clients.map((one) => one.write(head('/')).reader.response());
+  while (refused.length < 4) await scene.gateway.metrics();
+  // One after the other: the second is refused when the new credential is there already.
+  for (const [i, socket] of refused.entries()) {
+    socket.write(reply(401, 'out'));
+    await scene.gateway.recorded(2 + i);
+  }
+  expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  expect(token).toBe(2);
+});
+
+test('a refusal that stays is changed by the plugin like any other response', async () => {
+  await connected(
+    {
+      getCredentials: () => bearer('same'),
+      modifyResponse(_context, response) {
+        response.headers.set('X-Seen', String(response.status));
+        return { skipErrorNormalization: true };
+      },
+    },
+    only('never'),
+  );
+  for (const status of ['200', '401']) expect((await ask()).field('x-seen')).toBe(status);
+});
+
+test('a plugin that fails when it is asked again is named in the log, and the refusal goes on', async () => {
+  let calls = 0;
+  await connected(
+    {
+      getCredentials() {
+        if (++calls === 1) return bearer('first');
+        throw new Error('no more of them');
+      },
+    },
+    only('never'),
+  );
+  await ask();
+  expect((await ask()).status).toBe(401);
+  expect(await scene.gateway.log()).toContain('no more of them');
+});
+
+test('a plugin that signs each request from now on is not asked to renew what it gave before', async () => {
+  const answers = [() => bearer('first')];
+  await connected(
+    {
+      getCredentials(_context, request) {
+        const answer = answers.shift();
+        if (answer !== undefined) return answer();
+        request.headers.set('X-Signature', 's');
+        return bearer('second');
+      },
+    },
+    only('Authorization: Bearer second'),
+  );
+  await ask();
+  expect((await ask()).status).toBe(401);
+  expect(scene.upstream.requests).toHaveLength(2);
+  expect(echoed(await ask()).lines.filter((line) => /^(x-signature|auth)/i.test(line))).toEqual([
+    expect.stringMatching(/^x-signature: s$/i),
+    'Authorization: Bearer second',
+  ]);
 });
 
 test('a body that the plugin has read is there when it is asked again, and goes out again', async () => {

@@ -41,6 +41,15 @@ export function traced({ exchange: { trace } }: Passage, step: WaitedStep, revie
   };
 }
 
+/** One review, and when that lets the response go on, the other one. */
+export function unlessAgain(first: Review, second: Review | null): Review {
+  if (second === null) return first;
+  return async (held, signal) => {
+    const verdict = await first(held, signal);
+    return verdict.again ? verdict : await second(held, signal);
+  };
+}
+
 /** Has the request sent once more with another credential, where there is one; otherwise the refusal of the upstream goes on as it is. */
 export function renewAfterRefusal(renew: (signal: AbortSignal) => Promise<boolean>): Review {
   return async ({ head }, signal) => {
