@@ -14,13 +14,15 @@ for (const key of ['globex', 'contoso.onmicrosoft.com', 'fabrikam.onmicrosoft.co
 chmodSync(join(import.meta.dirname, 'credentials.json'), 0o600);
 
 let issued = 0;
-const tokenEndpoint = createServer(async (request, response) => {
+async function answerToken(request, response) {
   let body = '';
   for await (const chunk of request) body += chunk;
   const form = new URLSearchParams(body);
   console.log(`token endpoint: ${form.get('grant_type')} for ${request.url}`);
   issued += 1;
-  response.writeHead(200, { 'content-type': 'application/json' });
+  response.writeHead(200, { 'content-type': 'application/json' }
+
+const tokenEndpoint = createServer((request, response) => void answerToken(request, response));
   response.end(JSON.stringify({ access_token: `token-${issued}-for${request.url.replaceAll('/', '-')}`, token_type: 'Bearer', expires_in: 3600 }));
 });
 

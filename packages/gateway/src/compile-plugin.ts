@@ -1,7 +1,7 @@
 import { asSallyportError, type Plugin, SallyportError } from '@sallyport/sdk';
 import type { DeclaredRoutes } from './compile-providers.js';
 import type { GatewayConfig } from './config/schema.js';
-import { ConsultedPlugin } from './pipeline/consult.js';
+import { ConsultedPlugin } from './pipeline/consulted-plugin.js';
 import { measuredHost, type PluginCallListener } from './pipeline/measured-host.js';
 import { createPluginHost } from './plugins/create-plugin-host.js';
 import type { PluginFactory } from './plugins/load-plugin.js';

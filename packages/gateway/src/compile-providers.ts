@@ -61,7 +61,7 @@ export async function compileProviders(
 }
 
 /** The names of the providers that calls can get to. */
-export function usedProviders({ routes, default: fallback }: Pick<GatewayConfig, 'routes' | 'default'>): Set<string> {
+function usedProviders({ routes, default: fallback }: Pick<GatewayConfig, 'routes' | 'default'>): Set<string> {
   const named = [...routes.map(({ provider }) => provider), fallback?.provider];
   return new Set(named.filter((name) => name !== undefined));
 }

@@ -374,7 +374,11 @@ export const errorCatalogue = {
   ),
 
   // Onboarding.
-  onboarding_invalid: entry(0, 'The onboarding cannot begin with these options', '`sallyport onboard --help` shows the options and examples.'),
+  onboarding_invalid: entry(
+    0,
+    'The onboarding cannot begin with these options',
+    'Read `sallyport onboard --help`: it shows the options and examples.',
+  ),
   onboarding_discovery_failed: entry(
     0,
     'The issuer does not say how to sign in',
@@ -399,10 +403,10 @@ export const errorCatalogue = {
   ),
 
   // Fleet.
-  fleet_invalid: entry(0, 'The fleet command cannot work with these arguments', '`sallyport fleet --help` shows the commands and examples.'),
+  fleet_invalid: entry(0, 'The fleet command cannot work with these arguments', 'Read `sallyport fleet --help`: it shows the commands and examples.'),
   fleet_register_failed: entry(0, 'The register of the fleet cannot be used', 'Check ~/.sallyport/fleet.yaml and the rights to it.'),
   fleet_instance_exists: entry(0, 'The instance is registered already', 'Choose another name, or remove the instance with `sallyport fleet remove`.'),
-  fleet_instance_unknown: entry(0, 'There is no such instance', '`sallyport fleet list` shows those that are registered.'),
+  fleet_instance_unknown: entry(0, 'There is no such instance', 'Look at `sallyport fleet list`, which shows those that are registered.'),
   fleet_metrics_invalid: entry(0, 'The metrics of the instance cannot be read', 'Check that the address is that of an ops listener.'),
 
   // Starting and configuring.

@@ -96,12 +96,12 @@ function parse(text: string, path: string, env: Environment, exposed: boolean): 
 
 /** The configuration of a Chaperone, with its variables. What it comes to is checked like any other. */
 function parseChaperone(text: string, path: string, env: Environment, exposed: boolean): LoadedConfig {
-  const { config, warnings, rejection } = readChaperoneConfig(text, { path, env, directory: process.cwd(), exposed });
+  const chaperone = readChaperoneConfig(text, { path, env, directory: process.cwd(), exposed });
   const lookup = (name: string): string | undefined => (Object.hasOwn(env, name) ? env[name] : undefined);
   const files = new Set([path]);
-  const result = resolved(valueContext(path, env, lookup, files), config);
-  if (!result.success) throw rejection(result.error.issues);
-  return { path, gateway: result.data.gateway, files: [...files], warnings };
+  const result = resolved(valueContext(path, env, lookup, files), chaperone.config);
+  if (!result.success) throw chaperone.rejection(result.error.issues);
+  return { path, gateway: result.data.gateway, files: [...files], warnings: chaperone.warnings };
 }
 
 let current: ValueContext | null = null;

@@ -52,15 +52,7 @@ const ourFaults: ReadonlySet<string> = new Set([
 ]);
 
 /** The fields by which the platform says what a call is about, without the prefix. */
-export const contextFieldNames = [
-  'Target-URL',
-  'Vendor-ID',
-  'Environment-ID',
-  'Marketplace-ID',
-  'Product-ID',
-  'Subscription-ID',
-  'Context-Data',
-] as const;
+const contextFieldNames = ['Target-URL', 'Vendor-ID', 'Environment-ID', 'Marketplace-ID', 'Product-ID', 'Subscription-ID', 'Context-Data'] as const;
 
 export interface SidecarDoorOptions {
   readonly headerPrefix: string;

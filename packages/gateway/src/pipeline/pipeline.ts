@@ -7,7 +7,8 @@ import { pathForms } from '../policy/path-forms.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { admit } from './admit.js';
 import type { Binding } from './bindings.js';
-import { adopt, type ConsultedPlugin, consult, place, refreshAhead, unplace } from './consult.js';
+import { adopt, consult, place, refreshAhead, unplace } from './consult.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import { Forward, type ForwardHooks, idempotent } from './forward.js';
 import type { ForwardTarget } from './forward-targets.js';
 import { inject } from './inject.js';
@@ -205,8 +206,8 @@ async function renewPlaced(passage: Passage, plugin: ConsultedPlugin, transactio
   const kept = plugin.credentials.cached(transaction.key);
   // Another one may be there by now: of many requests that are refused at once the first has it fetched.
   if (kept !== null && kept.fields.lines === passage.injectedLines) {
-    if (!plugin.mayRenew(transaction)) return false;
-    plugin.forget(transaction, kept);
+    if (!plugin.mayRenew(transaction.key)) return false;
+    plugin.forget(transaction.key, kept);
   }
   const { credential } = await consult(passage, plugin, transaction, signal).catch((error: unknown) => {
     plugin.onFailure(asSallyportError(error), passage.exchange.requestId);

@@ -5,7 +5,7 @@ import type { ResponseChanges } from '../plugins/plugin-host.js';
 import { fieldSet, hopByHopFields } from '../wire/field-names.js';
 import type { Head, HeadLimits } from '../wire/head.js';
 import { contentFields } from './body-fields.js';
-import type { ConsultedPlugin } from './consult.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import { type HeldResponse, headOf, type Review } from './forward/held-response.js';
 import type { Passage, Transaction } from './passage.js';
 

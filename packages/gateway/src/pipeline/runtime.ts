@@ -11,7 +11,7 @@ import type { Tunnel } from '../wire/tunnel.js';
 import type { BindingTable } from './bindings.js';
 import { bodyFields } from './body-fields.js';
 import type { CallerRegistry } from './callers.js';
-import type { ConsultedPlugin } from './consult.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import type { ForwardTarget } from './forward-targets.js';
 import type { FailureThrottle } from './throttle.js';
 

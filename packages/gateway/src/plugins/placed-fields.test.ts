@@ -18,7 +18,8 @@ test('what may not come back is each value, and each without its scheme', () => 
   const values = (value: string) => new PlacedFields([{ name: 'X', values: [value] }]).values;
   expect(values('Bearer abc.defg')).toEqual(['Bearer abc.defg', 'abc.defg']);
   expect(values('AWS4-HMAC-SHA256 Credential=a, Signature=b')).toEqual(['AWS4-HMAC-SHA256 Credential=a, Signature=b']);
-  expect(values('plain')).toEqual(['plain']);
+  expect(values('plainly-so')).toEqual(['plainly-so']);
+  expect(values('json')).toEqual([]);
   expect(values('')).toEqual([]);
 });
 

@@ -3,14 +3,14 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 /** A form that a token endpoint got. */
-export interface TokenRequest {
+interface TokenRequest {
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
   readonly form: Readonly<Record<string, string>>;
 }
 
 /** What a token endpoint answers: the members of a token response, or a status with an error of OAuth. */
-export type TokenAnswer = Readonly<Record<string, unknown>> | { readonly status: number; readonly error: string };
+type TokenAnswer = Readonly<Record<string, unknown>> | { readonly status: number; readonly error: string };
 
 /** A token endpoint of this machine, over plain HTTP. */
 export interface TokenEndpointScene {

@@ -28,7 +28,7 @@ interface Point {
   readonly count?: number;
 }
 
-export interface ReceivedMetric {
+interface ReceivedMetric {
   readonly name: string;
   readonly unit: string;
   readonly type: 'sum' | 'gauge' | 'histogram';

@@ -1,3 +1,4 @@
+import type { ResourceDetector } from '@opentelemetry/resources';
 import { SallyportError } from '@sallyport/sdk';
 
 /** Packages of OpenTelemetry that only those install who export something. */
@@ -33,7 +34,11 @@ export function loadMetricPackages() {
 
 /** Loads what describes this process to a collector. Errors: as above. */
 export function loadResources() {
-  return orUnavailable(() => import('@opentelemetry/resources'));
+  return orUnavailable(async () => {
+    const { detectResources, envDetector, resourceFromAttributes } = await import('@opentelemetry/resources');
+    const detector: ResourceDetector = envDetector;
+    return { detectResources, detector, resourceFromAttributes };
+  });
 }
 
 /** What `load` answers. A package that is missing is `telemetry_unavailable`; any other failure stays what it is. */

@@ -74,8 +74,8 @@ export async function startTelemetry({ config, target, environment, version, met
 
 /** What the collector is told of this process: the configuration counts more than the variables, and those more than our name and version. */
 async function describeProcess({ service_name, resource }: GatewayConfig['telemetry'], version: string) {
-  const { detectResources, envDetector, resourceFromAttributes } = await loadResources();
+  const { detectResources, detector, resourceFromAttributes } = await loadResources();
   const ours = resourceFromAttributes({ 'service.name': 'sallyport', 'service.version': version, 'process.pid': process.pid });
   const written = resourceFromAttributes({ ...resource, ...(service_name === undefined ? {} : { 'service.name': service_name }) });
-  return ours.merge(detectResources({ detectors: [envDetector] })).merge(written);
+  return ours.merge(detectResources({ detectors: [detector] })).merge(written);
 }
