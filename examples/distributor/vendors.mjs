@@ -20,11 +20,11 @@ async function answerToken(request, response) {
   const form = new URLSearchParams(body);
   console.log(`token endpoint: ${form.get('grant_type')} for ${request.url}`);
   issued += 1;
-  response.writeHead(200, { 'content-type': 'application/json' }
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ access_token: `token-${issued}-for${request.url.replaceAll('/', '-')}`, token_type: 'Bearer', expires_in: 3600 }));
+}
 
 const tokenEndpoint = createServer((request, response) => void answerToken(request, response));
-  response.end(JSON.stringify({ access_token: `token-${issued}-for${request.url.replaceAll('/', '-')}`, token_type: 'Bearer', expires_in: 3600 }));
-});
 
 function api(name) {
   return createServer((request, response) => {
