@@ -96,7 +96,11 @@ export async function explain(config: GatewayConfig, { method, url, callerName, 
   // A forward target is dialed in the place of the host, wherever it is.
   const forwarded = route?.outcome === 'forward';
   const judged = forwarded ? [] : (await resolveHost(exchange.host)).map((address) => ({ address, ...judgeAddress(address, permits) }));
-  const { credential, bindings, error: notChosen } = route === null || route.outcome === 'bindings' ? explainBindings(config, exchange, caller) : none;
+  const {
+    credential,
+    bindings,
+    error: notChosen,
+  } = route === null || route.outcome === 'bindings' ? explainBindings(config, exchange, caller) : none;
   const insecure = target.scheme === 'http' && config.listeners[door]?.insecure_targets === false ? new SallyportError('insecure_target') : null;
   const unrouted = route?.outcome === 'none' ? new SallyportError('route_not_found', { detail: 'no route matches, and there is no default' }) : null;
   const reasons = [insecure, admitted, unrouted, tunnel ? null : notChosen, forwarded ? null : addressError(judged, exchange.host)];

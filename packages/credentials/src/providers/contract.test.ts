@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CredentialProvider, Secret, type TransactionFields } from '@sallyport/sdk';
-import { type ContractOptions, verifyContract, verifyRouter } from '@sallyport/sdk/compliance';
+import { verifyContract, verifyRouter } from '@sallyport/sdk/compliance';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Credential } from '../credential.js';
 import { bearerProvider } from '../grants/bearer-provider.js';
@@ -120,7 +120,7 @@ async function mux(): Promise<Mux> {
 const routed = [vendor('acme'), vendor('token-1'), vendor('anybody'), call({ vendorId: 'microsoft-365', data: { TenantID: TENANT, ...graph } })];
 
 describe('keeps the contract of plugins:', () => {
-  test.each<[name: string, make: () => CredentialProvider | Promise<CredentialProvider>, contexts: ContractOptions['contexts']]>([
+  test.each<[name: string, make: () => CredentialProvider | Promise<CredentialProvider>, contexts: readonly TransactionFields[]]>([
     ['header fields that are given', simple, [call(), vendor('acme')]],
     ['a credentials file', credentialsFile, [vendor('acme'), vendor('globex'), vendor('initech')]],
     ['client credentials', clientCredentials, [call(), vendor('acme')]],
