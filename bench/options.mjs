@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { lookupsName } from './lookups.mjs';
 import { variantNames } from './variants/all.mjs';
 import { workloads } from './workloads.mjs';
 
@@ -13,6 +14,8 @@ import { workloads } from './workloads.mjs';
  * @property {boolean} report whether to print the last results instead of measuring
  */
 
+const measurements = [...workloads.map((workload) => workload.name), lookupsName];
+
 export const help = `Usage: npm run bench -- [options]
 
 The same work through Sallyport, a direct connection, nginx, haproxy and a standard-library Go proxy.
@@ -22,7 +25,7 @@ Options:
   --rounds N          measurements of each variant in each workload (default 5)
   --seconds S         length of one measurement in whole seconds (default 2)
   --quick             2 rounds of 1 second: about 3 minutes instead of 12, and noisier
-  --only NAME,...     only these workloads: ${workloads.map((workload) => workload.name).join(', ')}
+  --only NAME,...     only these workloads: ${measurements.join(', ')}
   --variants NAME,... only these variants: ${variantNames.join(', ')}
   --write-readme      put the table into bench/README.md
   --report            do not measure: print (and with --write-readme, write) the results of the last run
@@ -55,11 +58,7 @@ export function parseOptions(args) {
   return {
     rounds: wholeNumber('--rounds', values.rounds, values.quick ? 2 : 5),
     seconds: wholeNumber('--seconds', values.seconds, values.quick ? 1 : 2),
-    only: names(
-      '--only',
-      values.only,
-      workloads.map((workload) => workload.name),
-    ),
+    only: names('--only', values.only, measurements),
     variants: names('--variants', values.variants, variantNames),
     quick: values.quick,
     writeReadme: values['write-readme'],

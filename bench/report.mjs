@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { benchDir } from './environment.mjs';
 import { goals, judge } from './goals.mjs';
+import { growth } from './lookups.mjs';
 import { variants } from './variants/all.mjs';
 
 /** @typedef {import('./results.mjs').Results} Results */
@@ -18,6 +19,7 @@ export function render(results) {
     figuresTable(results),
     latencyTable(results),
     memoryTable(results),
+    lookupTable(results),
     goalsTable(results),
     notes(results),
   ];
@@ -110,6 +112,18 @@ function memoryTable({ workloads }) {
     ...start.map((workload) => number(workload.variants[name]?.median.start, 0)),
   ]);
   return table(head, rows);
+}
+
+/** @param {Results} results */
+function lookupTable({ lookups = [] }) {
+  const [first] = lookups;
+  if (first === undefined) return '';
+  const sizes = Object.keys(first.nanoseconds);
+  const head = ['one decision, ns of CPU, among', ...sizes.map((size) => `${number(Number(size), 0)} entries`), 'most / fewest'];
+  return table(
+    head,
+    lookups.map((one) => [one.title, ...sizes.map((size) => number(one.nanoseconds[size], 0)), times(growth(one))]),
+  );
 }
 
 /** @param {Results} results */

@@ -25,6 +25,7 @@ import { added, medianOf, ratio } from './statistics.mjs';
  * @property {{ rounds: number, seconds: number }} options
  * @property {string[]} skipped what was not measured, and why
  * @property {WorkloadResults[]} workloads
+ * @property {import('./lookups.mjs').LookupResults[]} [lookups] not there in results of before
  */
 
 const quantities = /** @type {const} */ (['cpu', 'rate', 'busy', 'p50', 'p99', 'memory', 'memoryBefore', 'start']);

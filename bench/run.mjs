@@ -4,6 +4,7 @@ import { loadavg } from 'node:os';
 import { makeCertificates } from './certificates.mjs';
 import { buildGo, chooseCores, describeMachine, findTools, makeRunDir, missingTools, openFileLimit, pinSelf } from './environment.mjs';
 import { canLoad } from './load.mjs';
+import { lookupsName, measureLookups } from './lookups.mjs';
 import { measure } from './measure.mjs';
 import { help, parseOptions } from './options.mjs';
 import { killAll } from './processes.mjs';
@@ -78,13 +79,15 @@ async function runAll(options) {
     found.push(summarize(workload, await measure(context, workload, able, options, progress.say)));
     progress.done();
   }
-  if (found.length === 0) throw new Error('Nothing could be measured; the lines above say why. The last results are kept.');
+  const lookups = options.only.includes(lookupsName) ? await measureLookups(cores) : [];
+  if (found.length === 0 && lookups.length === 0) throw new Error('Nothing could be measured; the lines above say why. The last results are kept.');
   return {
     date: new Date().toISOString(),
     machine: { ...describeMachine(tools), upstream: context.upstream.program, pinned: cores.proxy !== null, loadAverage },
     options: { rounds: options.rounds, seconds: options.seconds },
     skipped,
     workloads: found,
+    lookups,
   };
 }
 

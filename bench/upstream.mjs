@@ -29,7 +29,8 @@ export function upstreamUrl({ upstream }, { upstreamTls, path }) {
 
 /**
  * Starts the upstream: 1 KB from memory, 1 MB and 100 MB from files in the run's folder. It answers 401 to a request
- * without the secret, so a proxy that does not inject cannot score.
+ * without the secret, so a proxy that does not inject cannot score. Only /open, the same 1 KB, is for everybody: it is what a proxy without any
+ * credential is measured with.
  * @param {Omit<Context, 'upstream'>} context
  * @returns {Promise<Upstream>}
  */
@@ -70,13 +71,15 @@ http {
   access_log off; sendfile on; tcp_nopush on; keepalive_timeout 1h; keepalive_requests 1000000000;
   ${temporaryFolders(dir, 'upstream')}
   open_file_cache max=16;
-  map $http_authorization $known { default 0; "Bearer ${secret}" 1; }
+  map $http_authorization $knows { default 0; "Bearer ${secret}" 1; }
+  map $uri $known { default $knows; /open 1; }
   server {
     listen 127.0.0.1:${plain} backlog=4096;
     ${tlsServer}
     root ${files}; default_type application/octet-stream;
     if ($known = 0) { return 401 "the secret is missing\\n"; }
     location = /1k { default_type application/json; return 200 "${'x'.repeat(1024)}"; }
+    location = /open { default_type application/json; return 200 "${'x'.repeat(1024)}"; }
   }
 }
 `,

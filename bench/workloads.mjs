@@ -4,7 +4,9 @@
  * @property {string} name as `--only` takes it
  * @property {string} title as the table shows it
  * @property {'throughput' | 'sessions' | 'rate' | 'idle' | 'start'} kind how it is measured
- * @property {'reverse' | 'intercept'} door
+ * @property {'reverse' | 'intercept' | 'sidecar'} door the sidecar: a request names its upstream in a header, and says whose call it is
+ * @property {'none' | 'fast' | 'slow' | 'worker' | null} plugin who gives the credential at the sidecar: nobody, a plugin whose answer is kept, one that
+ *   changes every request, the first of these in a thread of its own; null at other doors
  * @property {boolean} frontTls whether the client speaks TLS to the reverse door
  * @property {boolean} upstreamTls
  * @property {string} path what is fetched from the upstream
@@ -17,6 +19,9 @@ const kilobyte = { path: '/1k', bodyBytes: 1024 };
 const megabyte = { path: '/1m', bodyBytes: 1_000_000 };
 const hundredMegabytes = { path: '/100m', bodyBytes: 100_000_000 };
 
+/** @type {Partial<Workload>} */
+const sidecar = { door: 'sidecar', load: 'wrk' };
+
 /** Requests per second of the latency workload: low enough that no variant is busy. */
 export const fixedRate = 4000;
 
@@ -26,6 +31,7 @@ const define = (name, title, rest) => ({
   title,
   kind: 'throughput',
   door: 'reverse',
+  plugin: null,
   frontTls: false,
   upstreamTls: false,
   connections: 64,
@@ -54,5 +60,9 @@ export const workloads = [
     upstreamTls: true,
     connections: 1000,
   }),
+  define('plugin-none', 'sidecar, no plugin', { ...sidecar, plugin: 'none', path: '/open' }),
+  define('plugin-fast', 'sidecar, plugin, kept credential', { ...sidecar, plugin: 'fast' }),
+  define('plugin-slow', 'sidecar, plugin that signs each request', { ...sidecar, plugin: 'slow' }),
+  define('plugin-worker', 'sidecar, plugin in a worker, kept credential', { ...sidecar, plugin: 'worker' }),
   define('start', 'process start to first 200', { kind: 'start' }),
 ];

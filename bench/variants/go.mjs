@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { freePort, start } from '../processes.mjs';
 import { upstreamUrl } from '../upstream.mjs';
-import { certificatesOf, reverseAccess } from './variant.mjs';
+import { certificatesOf, reverseAccess, sidecarAccess } from './variant.mjs';
 
 /** The standard-library Go proxies of `peers/go/proxy`, on one processor. @type {import('./variant.mjs').Variant} */
 export const go = {
   name: 'go',
   title: 'Go',
-  can: () => true,
+  // Its plugin is a function of the same program: there is no other thread that it could be in.
+  can: ({ plugin }) => plugin !== 'worker',
   missing: ({ goPrograms }) => (goPrograms === null ? 'go is not installed' : null),
   start: async (context, workload) => {
     const port = await freePort();
@@ -28,6 +29,14 @@ export const go = {
           token,
           caFile: () => certificatesOf(context).ca,
         },
+        logs: [],
+      };
+    }
+    if (workload.door === 'sidecar') {
+      const allowed = new URL(upstreamUrl(context, workload)).host;
+      return {
+        server: run(['-mode', 'sidecar', '-upstream', allowed, '-plugin', workload.plugin ?? 'none']),
+        access: sidecarAccess(context, workload, port),
         logs: [],
       };
     }

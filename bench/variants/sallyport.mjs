@@ -1,16 +1,16 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { repositoryDir } from '../environment.mjs';
+import { benchDir, repositoryDir } from '../environment.mjs';
 import { freePort, start } from '../processes.mjs';
 import { upstreamUrl } from '../upstream.mjs';
-import { certificatesOf } from './variant.mjs';
+import { certificatesOf, sidecarAccess } from './variant.mjs';
 
 const program = join(repositoryDir, 'packages', 'cli', 'bin', 'sallyport.mjs');
 const built = join(repositoryDir, 'packages', 'cli', 'dist');
 
 /**
  * Sallyport as a user runs it, with everything on: identity, a policy of 100 rules, injection, event log, metrics.
- * The reverse workloads go through the sidecar door, the intercepted ones through the forward door.
+ * The reverse and sidecar workloads go through the sidecar door, the intercepted ones through the forward door.
  * @type {import('./variant.mjs').Variant}
  */
 export const sallyport = {
@@ -41,6 +41,7 @@ export const sallyport = {
  */
 function configuration(context, workload, ports, authority, log) {
   const { certificates, secret, token } = context;
+  if (workload.door === 'sidecar') return withPlugin(context, workload, ports, authority, log);
   const tls = workload.frontTls ? { tls: { cert: certificatesOf(context).cert, key: certificatesOf(context).key } } : {};
   const fillers = Array.from({ length: 98 }, (_, i) => `allow api-${i}.example.com GET,POST /v1/**`);
   return {
@@ -66,6 +67,34 @@ function configuration(context, workload, ports, authority, log) {
 }
 
 /**
+ * The sidecar as a platform calls it: an allow-list of 100 hosts in the place of rules, and a plugin in that of credentials.
+ * @param {import('../upstream.mjs').Context} context
+ * @param {import('../workloads.mjs').Workload} workload
+ * @param {{ sidecar: number, ops: number }} ports
+ * @param {string} authority
+ * @param {string} log
+ */
+function withPlugin(context, workload, ports, authority, log) {
+  const { plugin } = workload;
+  const fillers = Array.from({ length: 99 }, (_, i) => [`api-${i}.example.com`, ['/v1/**']]);
+  const module = join(benchDir, 'peers', 'plugins', `${plugin === 'slow' ? 'slow' : 'fast'}.mjs`);
+  const isolation = plugin === 'worker' ? 'worker' : 'inline';
+  return {
+    gateway: {
+      listeners: {
+        sidecar: { host: '127.0.0.1', port: ports.sidecar, insecure_targets: true },
+        ops: { host: '127.0.0.1', port: ports.ops },
+      },
+      authority: { dir: authority },
+      policy: { mode: 'strict', allow_list: { ...Object.fromEntries(fillers), [new URL(upstreamUrl(context, workload)).host]: ['/**'] } },
+      ...(plugin === 'none' ? {} : { plugin: { module, isolation, options: { secret: context.secret } } }),
+      callers: { bench: { token: context.token, credentials: [] } },
+      log: { file: log },
+    },
+  };
+}
+
+/**
  * @param {import('../upstream.mjs').Context} context
  * @param {import('../workloads.mjs').Workload} workload
  * @param {{ forward: number, sidecar: number }} ports
@@ -74,6 +103,7 @@ function configuration(context, workload, ports, authority, log) {
  */
 function access(context, workload, ports, authority) {
   const { token } = context;
+  if (workload.door === 'sidecar') return sidecarAccess(context, workload, ports.sidecar);
   if (workload.door === 'intercept') {
     const connect = { host: '127.0.0.1', port: ports.forward };
     return { url: upstreamUrl(context, workload), headers: {}, connect, token, caFile: () => authorityCertificate(authority) };

@@ -1,3 +1,5 @@
+import { upstreamUrl } from '../upstream.mjs';
+
 /**
  * One way to get from the client to the upstream.
  * @typedef {object} Variant
@@ -31,6 +33,34 @@ export function reverseAccess(context, { frontTls, path }, port) {
     connect: null,
     token: context.token,
     caFile: () => context.certificates?.ca ?? null,
+  };
+}
+
+/**
+ * Access to a sidecar on a port of this machine: a call of one customer of one vendor.
+ * @param {import('../upstream.mjs').Context} context
+ * @param {import('../workloads.mjs').Workload} workload
+ * @param {number} port
+ * @returns {import('../probe.mjs').Access}
+ */
+export function sidecarAccess(context, workload, port) {
+  return {
+    url: `http://127.0.0.1:${port}/proxy`,
+    headers: {
+      'X-Connect-Target-URL': upstreamUrl(context, workload),
+      'X-Connect-Vendor-ID': 'vendor-1',
+      'X-Connect-Environment-ID': 'production',
+      'X-Connect-Marketplace-ID': 'MP-12345',
+      'X-Connect-Product-ID': 'PRD-123-456-789',
+      'X-Connect-Subscription-ID': 'AS-1234-5678-9012',
+      'X-Connect-Context-Data': Buffer.from(
+        JSON.stringify({ TenantID: 'contoso.onmicrosoft.com', Resource: 'https://graph.microsoft.com' }),
+      ).toString('base64'),
+      'X-Sallyport-Token': context.token,
+    },
+    connect: null,
+    token: context.token,
+    caFile: () => null,
   };
 }
 

@@ -1,4 +1,4 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { AuthorityOptions } from './commands/ca.js';
 import { addCerts } from './commands/certs-options.js';
 import type { CheckOptions } from './commands/config-check.js';
@@ -124,7 +124,11 @@ function addConfig(program: DocumentedCommand, done: Done): void {
     )
     .argument('[file]', 'the configuration')
     .addOption(configOption())
-    .option('--sources', 'also fetch each credential once and say whether that works (exit code 4 when one does not); nothing of it is shown')
+    .option(
+      '--sources',
+      'also fetch each credential once, client credentials of providers included, and say whether that works (exit code 4 when one does not); ' +
+        'refresh tokens are only looked up in their stores, as presenting one may change it. Nothing of it is shown',
+    )
     .addOption(outputOption())
     .withExamples('sallyport config check', 'sallyport config check staging.yaml --sources')
     .action(async (file: string | undefined, options: CheckOptions) => {
@@ -145,21 +149,40 @@ function addConfig(program: DocumentedCommand, done: Done): void {
     .summary('say what would happen to a request')
     .description(
       'Says what would happen to a request: which rules are looked at and which one decides, which addresses of the host may be called, and which ' +
-        'credential would be added and why no other. Nothing is sent; only the name of the host is resolved.',
+        'credential would be added and why no other. Of a call through the sidecar it says which route it meets, and which provider, forward target ' +
+        'or plugin decides. Nothing is sent, fetched or asked; only the name of the host is resolved.',
     )
     .argument('<method>', 'such as GET')
     .argument('<url>', 'an absolute URL')
     .addOption(configOption())
     .option('--caller <name>', 'a caller of the configuration; otherwise what `sallyport run` would be')
+    .option('--sidecar', 'a call through the sidecar instead of the forward proxy; each of the following options means the same')
+    .option('--vendor-id <id>', 'the vendor that the platform names')
+    .option('--environment-id <id>', 'the environment')
+    .option('--marketplace-id <id>', 'the marketplace')
+    .option('--product-id <id>', 'the product')
+    .option('--subscription-id <id>', 'the subscription')
+    .option('--data <json>', 'the context data, a JSON object such as {"Region":"eu"}', contextDataOption)
     .addOption(outputOption())
     .withExamples(
       'sallyport config explain GET https://api.github.com/user',
       'sallyport config explain POST https://api.github.com/repos --caller ci -o json',
+      'sallyport config explain GET https://api.vendor.example/v1/orders --vendor-id acme-1 --data \'{"Region":"eu"}\'',
     )
     .action(async (method: string, url: string, options: ExplainOptions) => {
       const { explainRequest } = await import('./commands/config-explain.js');
       done(await explainRequest(method, url, options));
     });
+}
+
+function contextDataOption(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const data: unknown = JSON.parse(text);
+    if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Record<string, unknown>;
+  } catch {
+    // What is no JSON is no object either.
+  }
+  throw new InvalidArgumentError('A JSON object is expected, such as {"Region":"eu"}. It is not in Base64 here.');
 }
 
 function addAuthority(program: DocumentedCommand, done: Done): void {

@@ -1,4 +1,5 @@
 export { Credential, type CredentialOptions } from './credential.js';
+export { ifPresent, placeFile, syncFolders, writeNewFile } from './durable-files.js';
 export { type BearerProviderOptions, bearerProvider, type OnIssued } from './grants/bearer-provider.js';
 export type { ClientAuthentication } from './grants/client-authentication.js';
 export { type ClientCredentialsOptions, clientCredentialsGrant } from './grants/client-credentials.js';
@@ -7,6 +8,7 @@ export { type RefreshTokenOptions, refreshTokenGrant } from './grants/refresh-to
 export type { TokenEndpointOptions } from './grants/token-endpoint.js';
 export type { TransportOptions } from './grants/token-endpoint-transport.js';
 export type { Material } from './material.js';
+export { didYouMean, editDistance, nearestWords } from './nearest-word.js';
 export { type CredentialsFileOptions, type CredentialsFileProvider, openCredentialsFile } from './providers/credentials-file.js';
 export { type StaticProviderOptions, staticProvider } from './providers/static.js';
 export { type RefreshCall, type RefreshCoordinator, type RefreshCoordinatorOptions, refreshCoordinator } from './refresh/coordinator.js';
@@ -42,3 +44,4 @@ export { openTokenStore, type TokenStoreDescription } from './stores/open-token-
 export type { RefreshLease, StoredToken, TokenRecord, TokenStore } from './stores/token-store.js';
 export { type VaultTokenStoreOptions, vaultTokenStore } from './stores/vault.js';
 export type { VaultAuth } from './stores/vault-login.js';
+export { errorCode } from './unavailable.js';

@@ -23,7 +23,7 @@ export async function compileForwardTargets(
     const url = new URL(written);
     const tls = url.protocol === 'https:';
     const token = auth.type === 'bearer' ? auth.token.reveal() : null;
-    targets.set(name, {
+    const target = {
       name,
       target: {
         tls,
@@ -37,11 +37,19 @@ export async function compileForwardTargets(
         timeouts: { ...settings.timeouts, responseHead: timeout },
       }),
       pathAndQuery: `${url.pathname}${url.search}`,
-      lines: token === null ? '' : `Authorization: Bearer ${token}\r\n`,
       injectedHeaders: token === null ? [] : ['authorization'],
-      values: token === null ? [] : [token],
       secrets: token === null ? [] : [new Secret(token)],
-    });
+    };
+    targets.set(
+      name,
+      withHidden(target, { lines: token === null ? '' : `Authorization: Bearer ${token}\r\n`, values: token === null ? [] : [token] }),
+    );
   }
   return targets;
+}
+
+/** Adds properties that nothing prints: what is in them is secret. */
+function withHidden<T extends object, H extends object>(target: T, hidden: H): T & H {
+  for (const [name, value] of Object.entries(hidden)) Object.defineProperty(target, name, { value });
+  return target as T & H;
 }

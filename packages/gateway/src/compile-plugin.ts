@@ -1,7 +1,8 @@
 import { asSallyportError, type Plugin, SallyportError } from '@sallyport/sdk';
 import type { DeclaredRoutes } from './compile-providers.js';
 import type { GatewayConfig } from './config/schema.js';
-import { ConsultedPlugin } from './pipeline/consult.js';
+import { ConsultedPlugin } from './pipeline/consulted-plugin.js';
+import { measuredHost, type PluginCallListener } from './pipeline/measured-host.js';
 import { createPluginHost } from './plugins/create-plugin-host.js';
 import type { PluginFactory } from './plugins/load-plugin.js';
 import type { PluginHost } from './plugins/plugin-host.js';
@@ -14,6 +15,7 @@ export interface PluginMeans {
   /** A plugin that was handed to the gateway as an object; it takes the place of the one that the configuration names. */
   readonly plugin: Plugin | PluginFactory | null;
   readonly onPluginFailure: (error: SallyportError, requestId: string) => void;
+  readonly onPluginCall: PluginCallListener;
   /** Hears of credentials that an upstream refused. */
   readonly shared: SharedCredentials;
 }
@@ -34,7 +36,7 @@ export async function compilePlugin(config: GatewayConfig, declared: DeclaredRou
   const plugin = await loadHost(config, means);
   if (plugin === null && declared === null) return null;
   const host = declared === null ? (plugin as PluginHost) : await behindRoutes(config, declared, plugin);
-  const consulted = new ConsultedPlugin(host, cache, {
+  const consulted = new ConsultedPlugin(measuredHost(host, means.onPluginCall), cache, {
     onFailure: means.onPluginFailure,
     onRefused: (fields) => means.shared.refused(fields.values),
   });

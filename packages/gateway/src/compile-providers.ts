@@ -8,8 +8,8 @@ import {
   staticProvider,
 } from '@sallyport/credentials';
 import type { CredentialProvider, Plugin, SallyportError } from '@sallyport/sdk';
-import type { GatewayConfig } from './config/schema.js';
 import type { MicrosoftConfig, ProviderConfig } from './config/schema/providers.js';
+import type { GatewayConfig } from './config/schema.js';
 import { boundProvider } from './providers/bound-provider.js';
 import { configDigest } from './providers/config-digest.js';
 import { type GrantMeans, openCoordinator, openGrant } from './providers/open-grant.js';
@@ -61,7 +61,7 @@ export async function compileProviders(
 }
 
 /** The names of the providers that calls can get to. */
-export function usedProviders({ routes, default: fallback }: Pick<GatewayConfig, 'routes' | 'default'>): Set<string> {
+function usedProviders({ routes, default: fallback }: Pick<GatewayConfig, 'routes' | 'default'>): Set<string> {
   const named = [...routes.map(({ provider }) => provider), fallback?.provider];
   return new Set(named.filter((name) => name !== undefined));
 }

@@ -11,6 +11,7 @@ import { Runtime, type RuntimeParts } from './pipeline/runtime.js';
 import { makePlacement } from './placements/make-placement.js';
 import { parseHostPattern } from './policy/host-pattern.js';
 import { compilePolicy } from './policy/policy.js';
+import { countedSource } from './providers/counted-source.js';
 import { openGrant } from './providers/open-grant.js';
 import { compileCertificatePattern } from './tls/mutual/certificate-pattern.js';
 import { upstreamTrust } from './tls/trust.js';
@@ -25,8 +26,24 @@ export interface Lasting extends Pick<RuntimeParts, 'leaves' | 'recorder' | 'thr
 
 const TUNNEL_SESSIONS = 1;
 
-/** Compiles a valid configuration: rules and bindings into tables, tokens into digests, sources into credentials. Errors: `config_invalid`, `plugin_load_failed`. */
+/**
+ * Compiles a valid configuration: rules and bindings into tables, tokens into digests, sources, grants and providers into credentials. Errors:
+ * `config_invalid`, `config_not_found`, `plugin_load_failed`.
+ */
 export async function compile(config: GatewayConfig, lasting: Lasting): Promise<Runtime> {
+  const belongings = new Set<() => void>();
+  const release = (): void => {
+    for (const letGo of belongings) letGo();
+  };
+  try {
+    return new Runtime({ ...(await compileParts(config, lasting, belongings)), release });
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function compileParts(config: GatewayConfig, lasting: Lasting, belongings: Belongings): Promise<Omit<RuntimeParts, 'release'>> {
   const { timeouts, limits } = config;
   const { secureContext } = await upstreamTrust({ ca: config.upstream.ca, minVersion: config.upstream.min_tls });
   const head = { size: limits.head_size, count: limits.header_count };
@@ -40,14 +57,14 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
   };
   const poolLimits = { perOrigin: limits.connections_per_upstream, idlePerOrigin: limits.idle_per_upstream, keepAlive: timeouts.keep_alive };
   const forwardTargets = await compileForwardTargets(config, poolLimits, dialSettings);
-  const plugin = await compilePlugin(config, lasting);
-  const credentials = compileCredentials(config, lasting);
-  return new Runtime({
+  const credentials = compileCredentials(config, lasting, belongings);
+  const routes = await compileProviders(config, credentials, lasting, belongings);
+  const plugin = await compilePlugin(config, routes, lasting);
+  return {
     policy: compilePolicy(config.policy),
     bindings: compileBindings(config, credentials),
     callers: compileCallers(config, lasting.runs),
     throttle: lasting.throttle,
-    credentials,
     plugin,
     forwardTargets,
     pool: new OriginPool(poolLimits, dialSettings),
@@ -64,14 +81,15 @@ export async function compile(config: GatewayConfig, lasting: Lasting): Promise<
     },
     limits: { head, tunnels: limits.tunnels, normalizedBody: limits.normalized_body, pluginBody: limits.plugin_body },
     tunnels: lasting.tunnels,
-  });
+  };
 }
 
 function compileCredentials(config: GatewayConfig, lasting: Lasting, belongings: Belongings): Map<string, Credential> {
   const credentials = new Map<string, Credential>();
   for (const [name, { source, grant }] of Object.entries(config.credentials)) {
     if (grant === undefined) {
-      const credential = new Credential({ name, source: makeSource(source as SourceConfig), onFailure: lasting.onCredentialFailure });
+      const counted = countedSource(makeSource(source as SourceConfig), lasting.onCredentialFetch);
+      const credential = new Credential({ name, source: counted, onFailure: lasting.onCredentialFailure });
       belongings.add(() => credential.close());
       credentials.set(name, credential);
     } else {

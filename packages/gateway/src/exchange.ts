@@ -23,7 +23,7 @@ export interface Caller {
 }
 
 /** What an exchange may have to wait for before it goes out, by the names of its spans. */
-export type WaitedStep = 'plugin.RouteRequest' | 'plugin.GetCredentials' | 'credential.resolve';
+export type WaitedStep = 'plugin.RouteRequest' | 'plugin.GetCredentials' | 'plugin.ModifyResponse' | 'credential.resolve';
 
 /** One time that an exchange waited. Ticks are milliseconds of the monotonic clock. */
 export interface Wait {

@@ -13,15 +13,18 @@ import { CallerRegistry } from './pipeline/callers.js';
 import type { Runtime } from './pipeline/runtime.js';
 import { FailureThrottle } from './pipeline/throttle.js';
 import type { PluginFactory } from './plugins/load-plugin.js';
+import { SharedCredentials } from './providers/shared-credentials.js';
 import { createEventLog, type EventLog } from './record/event-log.js';
 import type { Logger } from './record/logger.js';
 import { createMetrics, type Metrics } from './record/metrics.js';
 import { pluginFailureFields } from './record/plugin-failure.js';
 import { createRecorder } from './record/recorder.js';
+import { startTelemetry, type Telemetry } from './record/telemetry/telemetry.js';
 import { type Authority, openAuthority } from './tls/authority.js';
 import { LeafContexts } from './tls/leaf-contexts.js';
 import { type ForwardedConfig, readForwardedCertificates } from './tls/mutual/forwarded-files.js';
-import { readListenerTls, type TlsFiles } from './tls/mutual/listener-tls.js';
+import { type ListenerTls, readListenerTls, type TlsFiles } from './tls/mutual/listener-tls.js';
+import { certificateNotAfter } from './tls/renewal/expiry.js';
 import type { KeyPair } from './tls/renewal/rehearsal.js';
 import type { SigningServices } from './tls/renewal/signing-endpoint.js';
 import type { Tunnel } from './wire/tunnel.js';
@@ -74,6 +77,7 @@ export class Gateway {
   readonly runs: CallerRegistry;
   readonly #lasting: Lasting;
   readonly #metrics: Metrics;
+  readonly #telemetry: Telemetry;
   readonly #version: string;
   readonly #certificate: CertificateCare;
   #config: GatewayConfig;
@@ -93,6 +97,7 @@ export class Gateway {
     authority: Authority;
     log: EventLog;
     metrics: Metrics;
+    telemetry: Telemetry;
     version: string;
   }) {
     this.#config = parts.config;
@@ -102,13 +107,14 @@ export class Gateway {
     this.authority = parts.authority;
     this.log = parts.log;
     this.#metrics = parts.metrics;
+    this.#telemetry = parts.telemetry;
     this.#version = parts.version;
     this.#certificate = careForCertificate({
       config: () => this.#config,
       served: () => this.#sidecar?.options.tls ?? null,
       install: (pair) => this.#install(pair),
       logger: parts.log.logger,
-      onRenewal: () => {},
+      onRenewal: (installed) => this.#metrics.certificateRenewed(installed),
     });
     this.#watch();
   }
@@ -159,6 +165,7 @@ export class Gateway {
       before.retire();
       await this.#certificate.reload();
       this.#metrics.setCredentials(Object.keys(config.credentials));
+      this.#metrics.setSidecar(config.listeners.sidecar !== undefined);
       this.#metrics.configReloaded('applied');
       this.#lastReloadFailure = null;
     } catch (error) {
@@ -183,7 +190,10 @@ export class Gateway {
     for (const tunnel of this.#lasting.tunnels) tunnel.destroy();
     await Promise.all(this.#listeners().map((listener) => listener.destroy()));
     this.#runtime.retire();
+    // Never cut short: a refresh token that was issued and is not saved would be lost.
+    await this.#lasting.shared.close();
     await this.#ops?.server.close();
+    await this.#telemetry.stop(within(Math.max(0, end - performance.now()), signal));
     await this.log.close(signal);
   }
 
@@ -302,12 +312,15 @@ export class Gateway {
   #watch(): void {
     const metrics = this.#metrics;
     metrics.setCredentials(Object.keys(this.#config.credentials));
+    metrics.setSidecar(this.#config.listeners.sidecar !== undefined);
     metrics.watch('sallyport_client_connections', { door: 'forward' }, () => this.#forward?.listener.connections ?? 0);
     metrics.watch('sallyport_client_connections', { door: 'sidecar' }, () => this.#sidecar?.listener.connections ?? 0);
     metrics.watch('sallyport_active_exchanges', { door: 'forward' }, () => this.#forward?.listener.busy ?? 0);
     metrics.watch('sallyport_active_exchanges', { door: 'sidecar' }, () => this.#sidecar?.listener.busy ?? 0);
     metrics.watch('sallyport_upstream_connections', { state: 'idle' }, () => this.#runtime.pool.idleCount);
     metrics.watch('sallyport_upstream_connections', { state: 'active' }, () => this.#runtime.pool.openCount - this.#runtime.pool.idleCount);
+    metrics.watch('sallyport_certificate_not_after_seconds', { listener: 'forward' }, () => expirySeconds(this.#forward?.options.tls));
+    metrics.watch('sallyport_certificate_not_after_seconds', { listener: 'sidecar' }, () => expirySeconds(this.#sidecar?.options.tls));
     metrics.watch('sallyport_tunnels', {}, () => this.#lasting.tunnels.size);
     metrics.watch('sallyport_events_dropped_total', {}, () => this.log.dropped);
   }
@@ -317,10 +330,13 @@ export class Gateway {
 export async function startGateway(config: GatewayConfig, options: GatewayOptions): Promise<Gateway> {
   const authority = await openAuthority({ dir: config.authority.dir, create: true });
   const metrics = createMetrics({ version: options.version });
-  const { level, file } = config.log;
-  const log = createEventLog({ destination: file === undefined ? { fd: 1 } : { file }, level, maxQueue: QUEUED_EVENTS });
+  const { level, file, target } = config.log;
+  const log = createEventLog({ destination: file === undefined ? { fd: 1 } : { file }, level, maxQueue: QUEUED_EVENTS, target });
+  let telemetry: Telemetry | null = null;
   try {
-    const recorder = createRecorder({ log, metrics });
+    const { version } = options;
+    telemetry = await startTelemetry({ config: config.telemetry, target, environment: process.env, version, metrics, logger: log.logger });
+    const recorder = createRecorder({ log, metrics, traces: telemetry.traces });
     const { onExchange } = options;
     const lasting: Lasting = {
       leaves: new LeafContexts(authority, { max: config.authority.leaf_cache, lifetime: config.authority.leaf_lifetime }),
@@ -328,6 +344,7 @@ export async function startGateway(config: GatewayConfig, options: GatewayOption
         onExchange === undefined
           ? recorder
           : {
+              tracing: recorder.tracing,
               record(exchange) {
                 recorder.record(exchange);
                 onExchange(exchange);
@@ -337,14 +354,19 @@ export async function startGateway(config: GatewayConfig, options: GatewayOption
       tunnels: new Set<Tunnel>(),
       runs: new CallerRegistry(),
       onCredentialFailure: (error) => log.logger.warn({ code: error.code, hint: error.hint }, error.message),
+      onCredentialFetch: (succeeded) => metrics.credentialFetched(succeeded),
+      onWarning: (message) => log.logger.warn(message),
+      shared: new SharedCredentials(),
       plugin: options.plugin ?? null,
+      onPluginCall: metrics.pluginCalled,
       onPluginFailure: (error, requestId) => log.logger.error(pluginFailureFields(error, requestId), error.message),
     };
     const runtime = await compile(config, lasting);
-    const gateway = new Gateway({ config, runtime, lasting, authority, log, metrics, version: options.version });
+    const gateway = new Gateway({ config, runtime, lasting, authority, log, metrics, telemetry, version });
     await gateway.open();
     return gateway;
   } catch (error) {
+    await telemetry?.stop(AbortSignal.abort());
     await log.close();
     throw error;
   }
@@ -359,6 +381,12 @@ async function discard<D extends ForwardDoor | SidecarDoor>(opened: Open<D> | nu
 function refuseFixed(before: GatewayConfig, after: GatewayConfig): void {
   if (JSON.stringify(before.authority) !== JSON.stringify(after.authority)) throw restartNeeded('gateway.authority');
   if (JSON.stringify(before.log) !== JSON.stringify(after.log)) throw restartNeeded('gateway.log');
+  if (written(before.telemetry) !== written(after.telemetry)) throw restartNeeded('gateway.telemetry');
+}
+
+/** A secret prints as nothing that could be compared. */
+function written({ headers, ...rest }: GatewayConfig['telemetry']): string {
+  return JSON.stringify([rest, Object.entries(headers).map(([name, value]) => [name, value.reveal()])]);
 }
 
 function restartNeeded(key: string): SallyportError {
@@ -366,6 +394,18 @@ function restartNeeded(key: string): SallyportError {
     detail: `${key} changed, which takes a restart`,
     hint: 'Restart the gateway, or take the change back.',
   });
+}
+
+/** When a certificate expires; null without one. */
+function expirySeconds(tls: ListenerTls | null | undefined): number | null {
+  const notAfter = tls == null ? null : certificateNotAfter(tls.cert);
+  return notAfter === null ? null : notAfter / 1_000;
+}
+
+/** Aborts after a time, or when the signal does. */
+function within(ms: number, signal: AbortSignal | undefined): AbortSignal {
+  const late = AbortSignal.timeout(Math.ceil(ms));
+  return signal === undefined ? late : AbortSignal.any([late, signal]);
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

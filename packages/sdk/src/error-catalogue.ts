@@ -199,6 +199,11 @@ export const errorCatalogue = {
   mapping_not_found: entry(500, 'No mapping rule matched', 'Add a rule for this call; a rule without fields matches everything.'),
   forward_unexpected: entry(500, 'The matched route is a forward', 'Ask `routeRequest` before `getCredentials`.'),
   provider_missing: entry(500, 'The matched route has no provider', 'Give the route a provider.'),
+  credential_not_bound: entry(
+    500,
+    'The credential of the provider is not bound to this host',
+    'Add the host to a binding of the credential, or let the route match only the hosts that it is bound to.',
+  ),
   forward_target_unknown: entry(500, 'The route names a forward target that is not configured', 'Add it under `gateway.forward_targets`.'),
   forward_target_unavailable: entry(502, 'The forward target cannot be reached', 'Check that the target is up; the gateway log has the reason.'),
 
@@ -369,7 +374,11 @@ export const errorCatalogue = {
   ),
 
   // Onboarding.
-  onboarding_invalid: entry(0, 'The onboarding cannot begin with these options', '`sallyport onboard --help` shows the options and examples.'),
+  onboarding_invalid: entry(
+    0,
+    'The onboarding cannot begin with these options',
+    'Read `sallyport onboard --help`: it shows the options and examples.',
+  ),
   onboarding_discovery_failed: entry(
     0,
     'The issuer does not say how to sign in',
@@ -394,10 +403,10 @@ export const errorCatalogue = {
   ),
 
   // Fleet.
-  fleet_invalid: entry(0, 'The fleet command cannot work with these arguments', '`sallyport fleet --help` shows the commands and examples.'),
+  fleet_invalid: entry(0, 'The fleet command cannot work with these arguments', 'Read `sallyport fleet --help`: it shows the commands and examples.'),
   fleet_register_failed: entry(0, 'The register of the fleet cannot be used', 'Check ~/.sallyport/fleet.yaml and the rights to it.'),
   fleet_instance_exists: entry(0, 'The instance is registered already', 'Choose another name, or remove the instance with `sallyport fleet remove`.'),
-  fleet_instance_unknown: entry(0, 'There is no such instance', '`sallyport fleet list` shows those that are registered.'),
+  fleet_instance_unknown: entry(0, 'There is no such instance', 'Look at `sallyport fleet list`, which shows those that are registered.'),
   fleet_metrics_invalid: entry(0, 'The metrics of the instance cannot be read', 'Check that the address is that of an ops listener.'),
 
   // Permissions, actors and tokens.
@@ -509,6 +518,11 @@ export const errorCatalogue = {
   namespace_protected: entry(409, 'The root namespace cannot be deleted', 'Delete the namespaces below it.'),
 
   // Starting and configuring.
+  telemetry_unavailable: entry(
+    0,
+    'Traces or metrics cannot be exported',
+    'Install the packages that are named, or take `tracing` and `metrics` out of `gateway.telemetry`.',
+  ),
   config_not_found: entry(0, 'The configuration file cannot be read', 'Check the path and the permissions of the file.'),
   config_invalid: entry(0, 'The configuration is not valid', 'Correct the places that are listed; `sallyport config schema` prints what is allowed.'),
   authority_invalid: entry(

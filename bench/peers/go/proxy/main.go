@@ -1,7 +1,8 @@
 // Command proxy is the yardstick of the benchmark: what a careful author gets from Go's standard library alone.
 //
-// In reverse mode it is an httputil.ReverseProxy in front of one upstream; in mitm mode it is a forward proxy
-// that intercepts CONNECT. Both demand a token, check an allow-list of 100 rules and inject a bearer header.
+// In reverse mode it is an httputil.ReverseProxy in front of one upstream; in sidecar mode the request names its
+// upstream in a header; in mitm mode it is a forward proxy that intercepts CONNECT. All demand a token, check an
+// allow-list of 100 rules and inject a bearer header.
 // It keeps no log and no metrics, which is in its favour.
 package main
 
@@ -18,9 +19,10 @@ import (
 )
 
 func main() {
-	mode := flag.String("mode", "reverse", "reverse or mitm")
+	mode := flag.String("mode", "reverse", "reverse, sidecar or mitm")
 	listen := flag.String("listen", "127.0.0.1:0", "address to listen on")
-	upstream := flag.String("upstream", "", "reverse: base URL of the upstream")
+	upstream := flag.String("upstream", "", "reverse: base URL of the upstream; sidecar: the host and port that are allowed")
+	plugin := flag.String("plugin", "none", "sidecar: none, fast (a header from a map) or slow (and a signature)")
 	caFile := flag.String("ca", "", "PEM file of the CA that upstreams are verified against, and that signs leaves in mitm mode")
 	caKeyFile := flag.String("ca-key", "", "mitm: PEM file of the CA's key")
 	certFile := flag.String("cert", "", "reverse: certificate to serve TLS with (none: plain HTTP)")
@@ -45,6 +47,9 @@ func main() {
 		server.TLSConfig = &tls.Config{NextProtos: []string{"http/1.1"}}
 		server.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 		check(server.ServeTLS(listener, *certFile, *keyFile))
+	case "sidecar":
+		handler := sidecarHandler(transport, benchAllowList(*upstream), *plugin, token, secret)
+		check((&http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}).Serve(listener))
 	case "mitm":
 		authority, err := loadAuthority(*caFile, *caKeyFile)
 		check(err)

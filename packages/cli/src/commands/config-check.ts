@@ -1,26 +1,15 @@
 import { resolve } from 'node:path';
-import { Credential } from '@sallyport/credentials';
-import { ConfigError, formatProblems, type GatewayConfig, type LoadedConfig, loadConfig, makeSource } from '@sallyport/gateway';
-import { asSallyportError } from '@sallyport/sdk';
+import { ConfigError, formatProblems, type LoadedConfig, loadConfig } from '@sallyport/gateway';
 import { requireConfig } from '../config-file.js';
 import { exitCodeOf } from '../failure.js';
 import { coloursFor, columns, printJson } from '../terminal.js';
+import { type SourceResult, trySources } from './config-check-sources.js';
 
 /** The options of `sallyport config check`. */
 export interface CheckOptions {
   config?: string;
   sources?: true;
   output: 'text' | 'json';
-}
-
-/** Whether one credential can be had. Holds no secret. */
-interface SourceResult {
-  readonly credential: string;
-  readonly source: string;
-  readonly ok: boolean;
-  readonly code?: string;
-  readonly detail?: string;
-  readonly hint?: string;
 }
 
 /**
@@ -42,30 +31,16 @@ export async function checkConfig(file: string | undefined, { config, sources, o
   return results?.some(({ ok }) => !ok) === true ? 4 : 0;
 }
 
-async function trySources(config: GatewayConfig): Promise<SourceResult[]> {
-  return Promise.all(
-    Object.entries(config.credentials).map(async ([name, { source }]) => {
-      const made = makeSource(source);
-      const credential = new Credential({ name, source: made });
-      try {
-        await credential.resolve();
-        return { credential: name, source: made.description, ok: true };
-      } catch (thrown) {
-        const { code, message, hint } = asSallyportError(thrown);
-        return { credential: name, source: made.description, ok: false, code, detail: message, hint };
-      } finally {
-        credential.close();
-      }
-    }),
-  );
-}
-
 function describe(path: string, { warnings }: LoadedConfig, results: readonly SourceResult[] | null): string {
   const colours = coloursFor(process.stdout);
   const lines = [`${colours.green('ok')} ${path}`];
   if (warnings.length > 0) lines.push(`${colours.yellow('warning:')}`, formatProblems(warnings));
   if (results !== null) {
-    lines.push(columns(results.map(({ credential, source, ok }) => [`  ${credential}`, source, ok ? colours.green('ok') : colours.red('failed')])));
+    const found = ({ ok, tried }: SourceResult): string => {
+      if (!ok) return colours.red('failed');
+      return `${colours.green('ok')}${tried === 'store' ? colours.dim(' (found in the store, and not presented)') : ''}`;
+    };
+    lines.push(columns(results.map((result) => [`  ${result.credential ?? `provider ${result.provider}`}`, result.source, found(result)])));
     for (const { detail, hint } of results.filter(({ ok }) => !ok)) lines.push(`  ${detail}`, `    ${colours.dim(hint ?? '')}`);
   }
   return `${lines.join('\n')}\n`;

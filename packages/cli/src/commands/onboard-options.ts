@@ -55,6 +55,7 @@ function addMicrosoft(onboard: DocumentedCommand, done: (code: number) => void):
     .withExamples(
       'sallyport onboard microsoft --tenant contoso.onmicrosoft.com --client-id abc --resource https://api.partnercenter.microsoft.com > token',
       'sallyport onboard microsoft --tenant contoso.onmicrosoft.com --client-id abc --store dir:/var/lib/sallyport/tokens',
+      'sallyport onboard microsoft --tenant contoso.onmicrosoft.com --client-id abc --store partners --config /etc/sallyport/sallyport.yaml',
     )
     .action(async (options: MicrosoftOptions) => {
       const { onboardMicrosoft } = await import('./onboard.js');
@@ -77,7 +78,8 @@ function withCommonOptions(command: DocumentedCommand): DocumentedCommand {
     .option('--paste', 'for machines without a browser: paste the address that a browser elsewhere was sent to')
     .option('--redirect-uri <uri>', 'with --paste: the redirect URI that is registered for the client')
     .option('--allow-http', 'accept http:// addresses; for tests on a network that you trust')
-    .option('--store <kind:place>', 'put the token into a store instead, such as file:PATH or dir:PATH')
+    .option('--store <store>', 'put the token into a store instead: one of the configuration by its name, or such as file:PATH or dir:PATH')
+    .option('-c, --config <file>', 'the configuration that has the store of that name; otherwise the one that `sallyport serve` would take')
     .option('--key <key>', 'the key in the store; otherwise the tenant, or default')
     .option('--force', 'replace a token that is in the store already; it stays there as superseded');
 }

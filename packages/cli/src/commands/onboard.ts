@@ -9,7 +9,7 @@ import { checkStore } from '../onboard/check-store.js';
 import { readClientSecret } from '../onboard/client-secret.js';
 import { consentByDevice } from '../onboard/device-consent.js';
 import { discover, offeredClientAuth } from '../onboard/discovery.js';
-import { openStore } from '../onboard/open-store.js';
+import { findStore } from '../onboard/open-store.js';
 import { consentByPaste, pasteRedirectUri } from '../onboard/paste-consent.js';
 import { type Progress, progressOn } from '../onboard/progress.js';
 import { endpoint, extraParameters, invalid, microsoftServer, type Provider } from '../onboard/provider.js';
@@ -28,6 +28,7 @@ interface CommonOptions {
   redirectUri?: string;
   allowHttp?: true;
   store?: string;
+  config?: string;
   key?: string;
   force?: true;
 }
@@ -182,17 +183,18 @@ function checkEndpoints(server: AuthorizationServer, { device, issuer }: OAuthOp
 
 /** Checks the store before anybody consents, and answers what is to be done with the token. */
 async function preparedStore(
-  { store: text, force }: CommonOptions,
+  { store: text, config, force }: CommonOptions,
   key: string | undefined,
   progress: Progress,
   input: NodeJS.ReadStream,
 ): Promise<(token: Secret) => Promise<void>> {
   if (text === undefined) {
-    if (force === true) throw invalid('--force goes with --store only.', 'Leave it out, or name a store.');
+    const flag = force === true ? '--force' : config === undefined ? null : '--config';
+    if (flag !== null) throw invalid(`${flag} goes with --store only.`, 'Leave it out, or name a store.');
     return print;
   }
   const name = key ?? 'default';
-  const store = openStore(text, process.env);
+  const store = await findStore(text, process.env, config);
   await checkStore(store, name, async () => force === true || (await confirmed(input, `A token is in ${store.description} already. Replace it?`)));
   return async (token) => {
     try {

@@ -30,7 +30,7 @@ const written = {
   },
 };
 const { gateway } = parseConfig(JSON.stringify(written), { path: '/nowhere/sallyport.yaml' });
-const ask = (method: string, url: string, callerName?: string) => explain(gateway, { method, url, callerName });
+const ask = (method: string, url: string, callerName?: string) => explain(gateway, { method, url, callerName, platform: null });
 
 describe('config explain', () => {
   test('says what goes out, with the most specific credential, and why no other', async () => {
@@ -84,7 +84,12 @@ describe('config explain', () => {
     const open = parseConfig(JSON.stringify({ gateway: { ...written.gateway, policy: { mode: 'permissive' } } }), {
       path: '/nowhere/x.yaml',
     }).gateway;
-    const { error, credential, bindings } = await explain(open, { method: 'GET', url: 'https://192.0.2.1/twins/x', callerName: 'all' });
+    const { error, credential, bindings } = await explain(open, {
+      method: 'GET',
+      url: 'https://192.0.2.1/twins/x',
+      callerName: 'all',
+      platform: null,
+    });
     expect(error).toMatchObject({ code: 'credential_ambiguous', detail: 'twin, brother fit equally well' });
     expect(credential).toBeNull();
     expect(bindings.map(({ credential: name, why }) => `${name}: ${why}`)).toEqual([

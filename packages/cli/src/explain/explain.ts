@@ -6,13 +6,16 @@ import {
   type ConnectDecision,
   compilePolicy,
   Exchange,
+  explainRoute,
   type GatewayConfig,
   judgeAddress,
   type PolicyVerdict,
   parseTargetUrl,
+  pathForms,
+  type RouteExplanation,
   type RuleConsidered,
 } from '@sallyport/gateway';
-import { type ErrorCode, SallyportError } from '@sallyport/sdk';
+import { type ErrorCode, SallyportError, type TransactionFields } from '@sallyport/sdk';
 import { type BindingExplanation, explainBindings } from './explain-bindings.js';
 
 /** Why a request does not go out. */
@@ -31,6 +34,16 @@ interface AddressExplanation {
   readonly reason?: string;
 }
 
+/** What is asked about. */
+export interface ExplainedRequest {
+  readonly method: string;
+  readonly url: string;
+  /** Undefined: what `sallyport run` would be. */
+  readonly callerName: string | undefined;
+  /** What the platform says about a call through the sidecar, the target aside; null for a request through the forward proxy. */
+  readonly platform: Omit<TransactionFields, 'targetUrl'> | null;
+}
+
 /** What would happen to a request, stage by stage: each with the verdict of the code that decides about real ones. */
 export interface Explanation {
   readonly method: string;
@@ -44,21 +57,27 @@ export interface Explanation {
   };
   /** The forward proxy passes the whole connection unseen: path and method are not looked at, and no credential is added. */
   readonly tunnel: boolean;
+  /** Empty where the call goes to a forward target instead. */
   readonly addresses: readonly AddressExplanation[];
-  /** Name of the credential that would be added. */
+  /** Who decides about a call through the sidecar; null through the forward proxy. */
+  readonly route: RouteExplanation | null;
+  /** Name of the credential that would be added by a binding; null where a route, the default or the plugin decides. */
   readonly credential: string | null;
   readonly bindings: readonly BindingExplanation[];
   readonly error: ErrorExplanation | null;
 }
 
-/** Explains one request by one caller. Nothing is sent; only the name of the host is resolved. Errors: `target_invalid`, `caller_unknown`. */
-export async function explain(
-  config: GatewayConfig,
-  { method, url, callerName }: { method: string; url: string; callerName: string | undefined },
-): Promise<Explanation> {
+/**
+ * Explains one request by one caller. Nothing is sent, no credential is fetched and no plugin is asked; only the name of the host is resolved.
+ * Errors: `target_invalid`, `target_path_ambiguous`, `caller_unknown`, `config_invalid` for a sidecar that the configuration does not have.
+ */
+export async function explain(config: GatewayConfig, { method, url, callerName, platform }: ExplainedRequest): Promise<Explanation> {
+  const door = platform === null ? 'forward' : 'sidecar';
+  if (platform !== null) requireSidecar(config);
   const caller = callerNamed(config, callerName);
-  const target = parseTargetUrl(url);
-  const exchange = new Exchange('forward', '127.0.0.1');
+  const target = parseTargetUrl(url, door === 'sidecar');
+  if (door === 'sidecar' && pathForms(target.path) === null) throw new SallyportError('target_path_ambiguous');
+  const exchange = new Exchange(door, '127.0.0.1');
   Object.assign(exchange, {
     method,
     scheme: target.scheme,
@@ -69,14 +88,22 @@ export async function explain(
     caller,
   });
   const policy = compilePolicy(config.policy);
-  const connect: ConnectDecision | null = target.scheme === 'https' ? policy.decideConnect(exchange.host, exchange.port) : null;
+  const connect: ConnectDecision | null = door === 'forward' && target.scheme === 'https' ? policy.decideConnect(exchange.host, exchange.port) : null;
   const tunnel = connect?.action === 'tunnel';
   const admitted = tunnel ? connect.decision.permits : admit(exchange, policy);
   const permits = admitted instanceof SallyportError ? [] : admitted;
-  const judged = (await resolveHost(exchange.host)).map((address): AddressExplanation => ({ address, ...judgeAddress(address, permits) }));
-  const { credential, bindings, error: notChosen } = explainBindings(config, exchange, caller);
-  const insecure = target.scheme === 'http' && config.listeners.forward?.insecure_targets === false ? new SallyportError('insecure_target') : null;
-  const reasons = [insecure, admitted, tunnel ? null : notChosen, addressError(judged, exchange.host)];
+  const route = platform === null ? null : explainRoute(config, { ...platform, targetUrl: url });
+  // A forward target is dialed in the place of the host, wherever it is.
+  const forwarded = route?.outcome === 'forward';
+  const judged = forwarded ? [] : (await resolveHost(exchange.host)).map((address) => ({ address, ...judgeAddress(address, permits) }));
+  const {
+    credential,
+    bindings,
+    error: notChosen,
+  } = route === null || route.outcome === 'bindings' ? explainBindings(config, exchange, caller) : none;
+  const insecure = target.scheme === 'http' && config.listeners[door]?.insecure_targets === false ? new SallyportError('insecure_target') : null;
+  const unrouted = route?.outcome === 'none' ? new SallyportError('route_not_found', { detail: 'no route matches, and there is no default' }) : null;
+  const reasons = [insecure, admitted, unrouted, tunnel ? null : notChosen, forwarded ? null : addressError(judged, exchange.host)];
   const first = reasons.find((reason) => reason instanceof SallyportError);
   return {
     method,
@@ -90,10 +117,21 @@ export async function explain(
     },
     tunnel,
     addresses: judged,
+    route,
     credential: tunnel ? null : credential,
     bindings,
     error: first === undefined ? null : { code: first.code, detail: first.message, hint: first.hint },
   };
+}
+
+const none = { credential: null, bindings: [], error: null } as const;
+
+function requireSidecar({ listeners }: GatewayConfig): void {
+  if (listeners.sidecar !== undefined) return;
+  throw new SallyportError('config_invalid', {
+    detail: 'The configuration has no sidecar that the call could go through.',
+    hint: 'Add gateway.listeners.sidecar, or ask without the options of a sidecar call to learn about the forward proxy.',
+  });
 }
 
 /** Without a name: what `sallyport run` would be. */

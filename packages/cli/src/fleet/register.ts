@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errorCode, ifPresent, placeFile } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import { parse, stringify } from 'yaml';
 import { homeDirectory } from '../config-file.js';
@@ -66,7 +66,7 @@ async function change(path: string, changed: (instances: readonly Instance[]) =>
   const work = async (): Promise<void> => {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     await withFileLock(`${path}.lock`, async () => {
-      await writeDurably(path, formatted(changed(await readRegister(path))));
+      await placeFile(path, formatted(changed(await readRegister(path))), { replace: true });
     });
   };
   await onDisk(work(), `${path} cannot be written`);
@@ -112,13 +112,8 @@ function damaged(path: string, why: string): SallyportError {
 }
 
 async function readIfPresent(path: string): Promise<string | null> {
-  let file: Awaited<ReturnType<typeof open>>;
-  try {
-    file = await open(path, 'r');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  }
+  const file = await ifPresent(open(path, 'r'));
+  if (file === null) return null;
   try {
     const { mode, size } = await file.stat();
     // Whoever can write it can have tokens sent anywhere.
@@ -132,35 +127,11 @@ async function readIfPresent(path: string): Promise<string | null> {
   }
 }
 
-async function writeDurably(path: string, text: string): Promise<void> {
-  const next = `${path}.${randomUUID()}`;
-  try {
-    const file = await open(next, 'wx', 0o600);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(next, path);
-  } catch (error) {
-    await rm(next, { force: true });
-    throw error;
-  }
-  const directory = await open(dirname(path), 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
-}
-
 async function onDisk<T>(operation: Promise<T>, problem: string): Promise<T> {
   try {
     return await operation;
   } catch (error) {
     if (error instanceof SallyportError) throw error;
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
-    throw new SallyportError('fleet_register_failed', { detail: `${problem} (${reason}).`, cause: error });
+    throw new SallyportError('fleet_register_failed', { detail: `${problem} (${errorCode(error)}).`, cause: error });
   }
 }

@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { storeNewToken } from '@sallyport/credentials';
 import { SallyportError, Secret } from '@sallyport/sdk';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { capture } from './captured-output.test.support.js';
 import { checkStore } from './check-store.js';
-import { openStore } from './open-store.js';
+import { onboard } from './onboard-command.test.support.js';
+import { findStore, openStore } from './open-store.js';
 import { startTokenServer } from './token-server.test.support.js';
 
 const { signal } = new AbortController();
@@ -70,6 +72,78 @@ describe('a store that --store names', () => {
     } catch (error) {
       expect(error).toMatchObject({ code: 'onboarding_invalid', hint: expect.stringContaining(hint) });
     }
+  });
+});
+
+describe('a store that --store names as the configuration does', () => {
+  function configuration(file = 'sallyport.yaml'): string {
+    const path = join(directory, file);
+    const token_stores = { partners: { type: 'directory', path: './tokens' }, single: { type: 'file', path: './token' } };
+    writeFileSync(path, JSON.stringify({ gateway: { listeners: { sidecar: {} }, token_stores } }));
+    return path;
+  }
+
+  test('is the one of that configuration', async () => {
+    const config = configuration('other.yaml');
+    await storeNewToken(await findStore('partners', {}, config), 'contoso.example', new Secret('one'), signal);
+    const stored = await openStore(`dir:${directory}/tokens`, {}).read('contoso.example', signal);
+    expect(stored.record.refreshToken.reveal()).toBe('one');
+  });
+
+  test('is the one of the configuration that is found without being named', async () => {
+    vi.stubEnv('SALLYPORT_CONFIG', configuration());
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await storeNewToken(await findStore('single', {}, undefined), 'any', new Secret('one'), signal);
+    expect((await openStore(`file:${directory}/token`, {}).read('any', signal)).record.refreshToken.reveal()).toBe('one');
+  });
+
+  test.each([
+    ['partner', 'did you mean "partners"?', 'These are there: partners, single. Otherwise: Write it as KIND:PLACE'],
+    ['constructor', 'is no token store of', 'These are there'],
+    ['file', 'is no token store of', 'file:/var/lib'],
+    ['', 'is no token store of', 'These are there'],
+  ])('is not "%s"', async (name, detail, hint) => {
+    const refused = findStore(name, {}, configuration());
+    await expect(refused).rejects.toThrow(detail);
+    await expect(refused).rejects.toMatchObject({ code: 'onboarding_invalid', hint: expect.stringContaining(hint) });
+  });
+
+  test('is not there without a configuration', async () => {
+    for (const variable of ['SALLYPORT_CONFIG', 'CHAPERONE_CONFIG']) vi.stubEnv(variable, '');
+    vi.stubEnv('HOME', directory);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    await expect(findStore('partners', {}, undefined)).rejects.toMatchObject({
+      code: 'onboarding_invalid',
+      hint: expect.stringContaining('--config'),
+    });
+  });
+
+  test('cannot be known when the configuration is not there, or not valid', async () => {
+    await expect(findStore('partners', {}, join(directory, 'nowhere.yaml'))).rejects.toMatchObject({ code: 'config_not_found' });
+    const config = configuration();
+    writeFileSync(config, 'gateway: { token_stores: 1 }');
+    await expect(findStore('partners', {}, config)).rejects.toMatchObject({ code: 'config_invalid' });
+  });
+
+  test.each([
+    ['--config goes with --store only', []],
+    ['--config goes with the name of a store only', ['--store', 'file:token']],
+    ['is no token store of', ['--store', 'partnres']],
+  ])('on the command line: %s', async (said, args) => {
+    const printed = capture();
+    onTestFinished(() => printed.restore());
+    expect(await onboard('microsoft', '--client-id', 'c', '--tenant', 'contoso.example', '--config', configuration(), ...args)).toBe(1);
+    expect(printed.stderr()).toContain(said);
+  });
+
+  test('is looked into before anybody is asked to consent', async () => {
+    const config = configuration();
+    await storeNewToken(await findStore('partners', {}, config), 'contoso.example', new Secret('the-old-token'), signal);
+    const printed = capture();
+    onTestFinished(() => printed.restore());
+    expect(await onboard('microsoft', '--client-id', 'c', '--tenant', 'contoso.example', '--config', config, '--store', 'partners')).toBe(4);
+    expect(printed.stderr()).toContain('onboarding_token_exists');
+    expect(printed.stderr()).not.toContain('the-old-token');
   });
 });
 

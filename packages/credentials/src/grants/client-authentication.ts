@@ -1,7 +1,7 @@
 import { createPrivateKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { SallyportError, type Secret } from '@sallyport/sdk';
 import { type ClientAuth, ClientSecretBasic, ClientSecretPost, modifyAssertion, None, PrivateKeyJwt } from 'oauth4webapi';
-import { parseObject } from '../stores/token-record-json.js';
+import { parseObject } from '../json-object.js';
 
 /** How a client proves to the token endpoint who it is (RFC 6749 §2.3, RFC 7523 §2.2). */
 export type ClientAuthentication =

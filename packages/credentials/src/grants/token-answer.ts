@@ -1,7 +1,7 @@
 import { type ErrorCode, SallyportError, Secret } from '@sallyport/sdk';
+import { parseObject } from '../json-object.js';
 import { decodeText, type Material } from '../material.js';
 import type { ExchangeOutcome } from '../refresh/exchange.js';
-import { parseObject } from '../stores/token-record-json.js';
 import type { TransportAnswer } from './token-endpoint-transport.js';
 
 /** What an answer is read against. */

@@ -1,7 +1,7 @@
 import { Secret } from '@sallyport/sdk';
+import { didYouMean, nearestWords } from '../nearest-word.js';
 import { nameProblem, valueProblem } from './header-field.js';
 import { type JsonValue, parseJson } from './json-document.js';
-import { suggestion } from './nearest-word.js';
 
 /** What one vendor gets. */
 export interface VendorCredential {
@@ -64,7 +64,7 @@ function typeOf(entry: Members, complain: Say): (typeof TYPES)[number] | null {
   if (type !== undefined) return type;
   if (written === '') complain('auth_type', `is missing; one of ${TYPES.join(', ')}`);
   else if (written !== null)
-    complain('auth_type', `${JSON.stringify(written.slice(0, 64))} is not one of ${TYPES.join(', ')}${suggestion(written, TYPES)}`);
+    complain('auth_type', `${JSON.stringify(written.slice(0, 64))} is not one of ${TYPES.join(', ')}${didYouMean(nearestWords(written, TYPES))}`);
   return null;
 }
 
@@ -132,7 +132,7 @@ function textOf(entry: Members, name: string, complain: Say): string | null {
 }
 
 function unknownMembers(object: Members, known: readonly string[]): (readonly [string, string])[] {
-  return [...object.keys()].filter((name) => !known.includes(name)).map((name) => [name, suggestion(name, known)] as const);
+  return [...object.keys()].filter((name) => !known.includes(name)).map((name) => [name, didYouMean(nearestWords(name, known))] as const);
 }
 
 function isObject(value: JsonValue | undefined): value is Members {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { SallyportError, Secret } from '@sallyport/sdk';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Material } from '../material.js';
 import { freshRecord } from '../stores/token-record-json.js';
 import type { TokenStore } from '../stores/token-store.js';
@@ -12,15 +12,7 @@ import { storeNewToken } from './store-new-token.js';
 import { NEVER, recordOf, tokensOf } from './stored-record.test.support.js';
 
 const KEY = 'somebody';
-let stage: CoordinatorStage;
-
-beforeEach(async () => {
-  stage = await CoordinatorStage.open();
-});
-afterEach(async () => {
-  vi.useRealTimers();
-  await stage.close();
-});
+const stage = CoordinatorStage.forEachTest();
 
 describe('while the store takes nothing', () => {
   test('each failure to save is told, and close tries once more', async () => {

@@ -1,5 +1,5 @@
 import { SallyportError, Secret } from '@sallyport/sdk';
-import { vi } from 'vitest';
+import { afterEach, beforeEach, vi } from 'vitest';
 import type { Material } from '../material.js';
 import { memoryTokenStore } from '../stores/memory-token-store.test.support.js';
 import type { RefreshLease, TokenRecord, TokenStore } from '../stores/token-store.js';
@@ -15,12 +15,21 @@ export const refused: ExchangeOutcome = { kind: 'refused', error: new SallyportE
 
 /** A store in memory that holds the token `t0`, and coordinators over it. */
 export class CoordinatorStage {
-  readonly store: TokenStore = memoryTokenStore();
-  readonly #coordinators: RefreshCoordinator[] = [];
+  store: TokenStore = memoryTokenStore();
+  #coordinators: RefreshCoordinator[] = [];
 
-  static async open(): Promise<CoordinatorStage> {
+  /** A stage that is set up anew for each test of the file. */
+  static forEachTest(): CoordinatorStage {
     const stage = new CoordinatorStage();
-    await storeNewToken(stage.store, KEY, new Secret('t0'), NEVER);
+    beforeEach(async () => {
+      stage.store = memoryTokenStore();
+      stage.#coordinators = [];
+      await stage.consent('t0');
+    });
+    afterEach(async () => {
+      vi.useRealTimers();
+      await Promise.all(stage.#coordinators.map((coordinator) => coordinator.close()));
+    });
     return stage;
   }
 
@@ -48,10 +57,6 @@ export class CoordinatorStage {
   /** After everybody who reads the store now has read it and begun to wait, or gone on. */
   async seen(): Promise<void> {
     for (let turn = 0; turn < 10; turn += 1) await this.store.read(KEY, NEVER);
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#coordinators.map((coordinator) => coordinator.close()));
   }
 }
 

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { SallyportError, Secret } from '@sallyport/sdk';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { TokenRecord, TokenStore } from '../stores/token-store.js';
 import { answering, CoordinatorStage, foreign, holding, passSeconds, refresh, refused, result } from './coordinator-stage.test.support.js';
 import type { Exchange, ExchangeOutcome } from './exchange.js';
@@ -10,15 +10,7 @@ import { NEVER, tokensOf } from './stored-record.test.support.js';
 
 const unavailable = new SallyportError('token_endpoint_unavailable');
 
-let stage: CoordinatorStage;
-
-beforeEach(async () => {
-  stage = await CoordinatorStage.open();
-});
-afterEach(async () => {
-  vi.useRealTimers();
-  await stage.close();
-});
+const stage = CoordinatorStage.forEachTest();
 
 describe('before the call', () => {
   test('lease and journal are written, in one write', async () => {

@@ -1,4 +1,5 @@
 import { Secret } from '@sallyport/sdk';
+import { parseObject } from '../json-object.js';
 import type { Material } from '../material.js';
 import { unavailable } from '../unavailable.js';
 
@@ -22,19 +23,6 @@ export function parseCredentialProcess(text: string): Material | null {
   ]);
   if (given(object, 'SessionToken')) fields.set('SessionToken', part(object, 'SessionToken'));
   return { secret, fields, expiresAt: given(object, 'Expiration') ? timestamp(object.Expiration) : null };
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Programs write an optional part that they do not have as null or leave it out. */

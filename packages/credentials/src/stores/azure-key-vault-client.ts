@@ -1,12 +1,11 @@
 import type { SallyportError } from '@sallyport/sdk';
 import { Credential } from '../credential.js';
+import { isObject, parseObject } from '../json-object.js';
 import { challengedResource } from './azure-key-vault-challenge.js';
 import { type AzureIdentity, azureIdentitySource } from './azure-key-vault-identity.js';
 import { checkedUrl, type HttpAnswer, type HttpCall, httpClient } from './http-client.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
-import { isObject } from './http-json.js';
 import { retryAfter } from './http-retry.js';
-import { parseObject } from './token-record-json.js';
 
 /** Which vault, and who asks it. */
 export interface AzureKeyVaultClientOptions {

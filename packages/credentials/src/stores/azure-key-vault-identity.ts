@@ -1,12 +1,12 @@
 import type { SallyportError } from '@sallyport/sdk';
 import { Secret } from '@sallyport/sdk';
+import { parseObject } from '../json-object.js';
 import type { Material } from '../material.js';
 import type { Source } from '../source.js';
 import { checkedUrl, type HttpAnswer, type HttpCall, type HttpClient } from './http-client.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
 import { retryAfter } from './http-retry.js';
 import { checkSecret, readSecret, type SecretOrigin } from './http-secret.js';
-import { parseObject } from './token-record-json.js';
 
 /** Who asks Entra ID for the token of the vault. */
 export type AzureIdentity =

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import { SallyportError, Secret } from '@sallyport/sdk';
+import { parseObject } from '../json-object.js';
 import { azureKeyVaultClient, type SecretVersion } from './azure-key-vault-client.js';
 import type { AzureIdentity } from './azure-key-vault-identity.js';
 import { inTurn } from './azure-key-vault-turn.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
 import { checkedKey } from './http-key.js';
 import { pause, withRetries } from './http-retry.js';
-import { decodeRecord, encodeRecord, freshRecord, parseObject } from './token-record-json.js';
+import { decodeRecord, encodeRecord, freshRecord } from './token-record-json.js';
 import type { StoredToken, TokenRecord, TokenStore } from './token-store.js';
 
 /** Which vault holds the tokens, and who asks it. */

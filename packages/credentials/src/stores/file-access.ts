@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open } from 'node:fs/promises';
 import { SallyportError } from '@sallyport/sdk';
+import { ifPresent } from '../durable-files.js';
 import { errorCode } from '../unavailable.js';
 
 const SIZE_LIMIT = 1024 * 1024;
@@ -50,29 +51,6 @@ export async function readPrivateFile(path: string): Promise<Buffer | null> {
   }
 }
 
-/** Writes a new private file and resolves once its content would survive a crash; its name may not yet. Rejects with `EEXIST` when there is one. */
-export async function writeNewFile(path: string, content: string): Promise<void> {
-  const handle = await open(path, 'wx', 0o600);
-  try {
-    await handle.writeFile(content);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** Resolves once the names in the folder would survive a crash. */
-export async function syncFolder(path: string): Promise<void> {
-  // Windows cannot open a folder; NTFS journals names by itself.
-  if (!HAS_MODES) return;
-  const handle = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Makes the folder with all above it that is missing, 0700. Refuses the same as `isPrivateFolder`. */
 export async function ensurePrivateFolder(path: string): Promise<void> {
   if (await isPrivateFolder(path)) return;
@@ -82,10 +60,7 @@ export async function ensurePrivateFolder(path: string): Promise<void> {
 
 /** False when there is nothing. Refuses what is no folder, a symbolic link to one, and a folder that others may enter or that another user owns. */
 export async function isPrivateFolder(path: string): Promise<boolean> {
-  const stats = await lstat(path).catch((error: unknown) => {
-    if (errorCode(error) === 'ENOENT') return null;
-    throw error;
-  });
+  const stats = await ifPresent(lstat(path));
   if (stats === null) return false;
   if (!stats.isDirectory()) throw fileFailure(path, 'is not a folder');
   checkPrivate(path, stats, 'chmod 700');

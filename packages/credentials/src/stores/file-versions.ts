@@ -2,10 +2,12 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Secret } from '@sallyport/sdk';
+import { syncFolders, writeNewFile } from '../durable-files.js';
+import { parseObject } from '../json-object.js';
 import { decodeText } from '../material.js';
 import { errorCode } from '../unavailable.js';
-import { asFileFailure, ensurePrivateFolder, fileFailure, isPrivateFolder, readPrivateFile, syncFolder, writeNewFile } from './file-access.js';
-import { decodeRecord, encodeRecord, freshRecord, parseObject } from './token-record-json.js';
+import { asFileFailure, ensurePrivateFolder, fileFailure, isPrivateFolder, readPrivateFile } from './file-access.js';
+import { decodeRecord, encodeRecord, freshRecord } from './token-record-json.js';
 import type { StoredToken, TokenRecord } from './token-store.js';
 
 /**
@@ -154,7 +156,7 @@ async function claim(folder: string, number: number, text: string): Promise<bool
   const temporary = join(folder, temporaryName());
   const named = join(folder, `${number}.json`);
   try {
-    await writeNewFile(temporary, text);
+    await writeNewFile(temporary, text, 0o600);
     await link(temporary, named);
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false;
@@ -166,8 +168,7 @@ async function claim(folder: string, number: number, text: string): Promise<bool
     await rm(named, { force: true });
     return false;
   }
-  await syncFolder(folder);
-  await syncFolder(dirname(folder));
+  await syncFolders(folder, dirname(folder));
   return true;
 }
 
@@ -189,9 +190,9 @@ async function copyToFile({ file, versions }: RecordPlace, text: string): Promis
   const temporary = join(versions, temporaryName());
   try {
     if ((await readFileVersion(file, numberedVersion(text))) !== null) return;
-    await writeNewFile(temporary, text);
+    await writeNewFile(temporary, text, 0o600);
     await rename(temporary, file);
-    await syncFolder(dirname(file));
+    await syncFolders(dirname(file));
   } catch {
     await rm(temporary, { force: true }).catch(() => {});
   }

@@ -17,7 +17,7 @@ export interface StoreUnderTest {
 }
 
 /** What each test gives, as a signal that nobody aborts. */
-export const { signal } = new AbortController();
+export const signal: AbortSignal = new AbortController().signal;
 
 /** A record with these tokens and nothing under way. */
 export function recordOf(token: string, ...superseded: string[]): TokenRecord {

@@ -1,7 +1,8 @@
 import { Secret } from '@sallyport/sdk';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeRecord, encodeRecord, freshRecord, parseObject } from './token-record-json.js';
+import { parseObject } from '../json-object.js';
+import { decodeRecord, encodeRecord, freshRecord } from './token-record-json.js';
 import type { TokenRecord } from './token-store.js';
 
 const secret = fc.string({ minLength: 1, unit: 'binary' }).map((text) => new Secret(text));

@@ -1,4 +1,5 @@
 import { Secret } from '@sallyport/sdk';
+import { isObject, parseObject } from '../json-object.js';
 import type { RefreshLease, TokenRecord } from './token-store.js';
 
 /** How many earlier tokens a record keeps. */
@@ -34,20 +35,6 @@ export function decodeRecord(text: string): TokenRecord | null {
 /** The record of a token that nobody has refreshed yet. */
 export function freshRecord(refreshToken: Secret): TokenRecord {
   return { refreshToken, superseded: [], lease: null, unknownSince: null };
-}
-
-/** The JSON object that the text holds; null when it holds anything else. */
-export function parseObject(text: string): Readonly<Record<string, unknown>> | null {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function leaseOf(value: unknown): RefreshLease | undefined {

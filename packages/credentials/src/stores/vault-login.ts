@@ -1,13 +1,12 @@
 import { Secret } from '@sallyport/sdk';
 import { Credential } from '../credential.js';
+import { isObject, parseObject } from '../json-object.js';
 import type { Material } from '../material.js';
 import { plainMaterial } from '../material.js';
 import type { Source } from '../source.js';
 import type { HttpClient } from './http-client.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
-import { isObject } from './http-json.js';
 import { checkSecret, readSecret, type SecretOrigin } from './http-secret.js';
-import { parseObject } from './token-record-json.js';
 import { vaultPath } from './vault-path.js';
 import { vaultRefusal } from './vault-refusal.js';
 

@@ -1,11 +1,11 @@
 import { SallyportError, Secret } from '@sallyport/sdk';
+import { isObject, parseObject } from '../json-object.js';
 import { checkedUrl, type HttpAnswer, type HttpCall, httpClient } from './http-client.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
-import { isObject } from './http-json.js';
 import { checkedKey } from './http-key.js';
 import { withRetries } from './http-retry.js';
 import { writeOnCondition } from './http-write.js';
-import { decodeRecord, encodeRecord, freshRecord, parseObject, SUPERSEDED_LIMIT } from './token-record-json.js';
+import { decodeRecord, encodeRecord, freshRecord, SUPERSEDED_LIMIT } from './token-record-json.js';
 import type { StoredToken, TokenRecord, TokenStore } from './token-store.js';
 import { type VaultAuth, vaultLogin } from './vault-login.js';
 import { vaultPath } from './vault-path.js';

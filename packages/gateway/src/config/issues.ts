@@ -1,7 +1,7 @@
+import { didYouMean, nearestWords } from '@sallyport/credentials';
 import type { z } from 'zod';
 import { locate, plainNull, type Span, type Tree } from './document-tree.js';
 import { homesOf, knownKeys } from './known-keys.js';
-import { nearestKeys, suggestion } from './nearest-key.js';
 
 /** What is wrong, at a place of the text, under a key. */
 export interface Complaint {
@@ -24,7 +24,7 @@ export function complaintsOf(issues: readonly Issue[], root: Tree): Complaint[] 
   for (const { issue, path } of flat) {
     if (issue.code !== 'unrecognized_keys') continue;
     for (const key of issue.keys) {
-      const near = nearestKeys(key, knownKeys(root, path));
+      const near = nearestWords(key, knownKeys(root, path));
       for (const one of near) meant.add(JSON.stringify([...path, one]));
       if (near.length > 0) misspelledIn.add(JSON.stringify(path));
       const { anchor, keySpan, shown } = locate(root, [...path, key]);
@@ -89,7 +89,7 @@ function messageOf(issue: Issue): string {
 }
 
 function messageForUnknown(key: string, near: readonly string[], root: Tree, path: Path): string {
-  if (near.length > 0) return `unknown key${suggestion(near)}`;
+  if (near.length > 0) return `unknown key${didYouMean(near)}`;
   // Known to another form of this map: then what this form knows says more than where the key belongs.
   const elsewhere = knownKeys(plainNull(root.span), path).includes(key) ? [] : homesOf(key);
   if (elsewhere.length > 0) return `unknown key here; it belongs to ${elsewhere.join(' or ')}`;

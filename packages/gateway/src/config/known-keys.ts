@@ -2,12 +2,30 @@ import type { Tree } from './document-tree.js';
 import { type JsonSchema, writtenSchema } from './json-schema.js';
 
 /** Keys whose value may hold a secret, by intent or by accident: their lines are never shown. */
-const UNSHOWABLE: ReadonlySet<PropertyKey> = new Set(['token', 'value', 'username', 'format', 'command']);
+const UNSHOWABLE: ReadonlySet<PropertyKey> = new Set([
+  'token',
+  'value',
+  'username',
+  'format',
+  'command',
+  'headers',
+  'client_id',
+  'client_secret',
+  'private_key',
+  'role_id',
+  'secret_id',
+  'extra_params',
+]);
 
 /** Whether a scalar at this path cannot be a secret: it stands where the schema knows a plain setting, and under no key for secrets. */
 export function isShowable(path: readonly PropertyKey[]): boolean {
   if (path.some((segment) => UNSHOWABLE.has(segment))) return false;
   return schemasAt(path, null).some(({ schema }) => holdsScalars(schema));
+}
+
+/** Whether what stands at this path of a valid file is a secret itself, not the name of where one is. */
+export function holdsSecret(root: Tree, path: readonly PropertyKey[]): boolean {
+  return schemasAt(path, root).some(({ schema }) => schema.writeOnly === true);
 }
 
 /**

@@ -33,6 +33,11 @@ describe('a configuration is resolved', () => {
         policy: { mode: 'strict', rules: [] },
         credentials: {},
         callers: {},
+        forward_targets: {},
+        token_stores: {},
+        providers: {},
+        mappings: {},
+        routes: [],
         upstream: { ca: [], min_tls: 'TLSv1.2', hosts: {} },
         timeouts: { head: 10_000, idle: 300_000, keep_alive: 120_000, connect: 10_000, tls_handshake: 10_000, response_head: 300_000, total: null },
         limits: {
@@ -43,9 +48,11 @@ describe('a configuration is resolved', () => {
           idle_per_upstream: 64,
           tunnels: 5_000,
           normalized_body: 1_048_576,
+          plugin_body: 1_048_576,
         },
         sanitize: { sensitive_headers: [] },
-        log: { level: 'info' },
+        log: { level: 'info', target: 'path' },
+        telemetry: { tracing: false, metrics: false, headers: {}, resource: {} },
         shutdown: { drain: 30_000 },
       },
     });
@@ -188,9 +195,9 @@ describe('a warning', () => {
   test('names each secret that stands in a file which everybody can read, and shows none', async () => {
     const { warnings } = await loadConfig(await file('open.yaml', text, 0o644), env);
     expect(warnings.map(({ line, column, key }) => [line, column, key])).toEqual([
-      [10, 41, 'gateway.credentials.s.source.value'],
       [4, 17, 'gateway.callers.a.token'],
       [7, 17, 'gateway.callers.d.token'],
+      [10, 41, 'gateway.credentials.s.source.value'],
     ]);
     expect(JSON.stringify(warnings)).not.toMatch(/literal|default-token|sesame/);
   });

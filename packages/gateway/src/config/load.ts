@@ -5,8 +5,9 @@ import { dirname, join, resolve } from 'node:path';
 import { isChaperoneConfig, readChaperoneConfig } from './chaperone/chaperone-config.js';
 import { readDocument } from './document.js';
 import { locate, plainValue, type Tree } from './document-tree.js';
+import { type Doubt, doubtsAboutRouting } from './doubtful.js';
 import { type Complaint, complaintsOf } from './issues.js';
-import { isShowable } from './known-keys.js';
+import { holdsSecret, isShowable } from './known-keys.js';
 import { ConfigError, type Problem, type ProblemMaker, problemMaker } from './problems.js';
 import { configSchema, type GatewayConfig, type ValueContext } from './schema.js';
 
@@ -57,7 +58,7 @@ export async function loadConfig(path: string, env: Environment = process.env): 
   return parse(text, absolute, env, exposed);
 }
 
-/** As `loadConfig`, for the text of a file: `path` says where it stands, and relative paths start at its directory. Has no warnings. */
+/** As `loadConfig`, for the text of a file: `path` says where it stands, and relative paths start at its directory. Warns of no secrets in it. */
 export function parseConfig(text: string, { path, env = process.env }: { path: string; env?: Environment }): LoadedConfig {
   const absolute = resolve(path);
   if (Buffer.byteLength(text) > LARGEST_FILE) throw wholeFile(absolute, 'the file is larger than 1 MiB');
@@ -81,24 +82,42 @@ function parse(text: string, path: string, env: Environment, exposed: boolean): 
     throw invalid(path, complaints, maker);
   }
   const files = new Set([path]);
-  const result = configSchema(valueContext(path, env, lookup, files)).safeParse(plainValue(tree));
+  const result = resolved(valueContext(path, env, lookup, files), plainValue(tree));
   if (!result.success) {
     // What a value should have been is no use to know while a variable in it is missing.
     const unresolved = new Set(complaints.map(({ key }) => key));
     complaints.push(...complaintsOf(result.error.issues, tree).filter(({ key }) => !unresolved.has(key)));
   }
   if (!result.success || complaints.length > 0) throw invalid(path, complaints, maker);
-  return { path, gateway: result.data.gateway, files: [...files], warnings: exposed ? literalSecrets(tree, maker) : [] };
+  const { gateway } = result.data;
+  const doubts = doubtsAboutRouting(gateway).map((doubt) => ({ ...doubt, path: ['gateway', ...doubt.path] }));
+  return { path, gateway, files: [...files], warnings: warningsAt([...doubts, ...(exposed ? literalSecrets(tree) : [])], tree, maker) };
 }
 
 /** The configuration of a Chaperone, with its variables. What it comes to is checked like any other. */
 function parseChaperone(text: string, path: string, env: Environment, exposed: boolean): LoadedConfig {
-  const { config, warnings, rejection } = readChaperoneConfig(text, { path, env, directory: process.cwd(), exposed });
+  const chaperone = readChaperoneConfig(text, { path, env, directory: process.cwd(), exposed });
   const lookup = (name: string): string | undefined => (Object.hasOwn(env, name) ? env[name] : undefined);
   const files = new Set([path]);
-  const result = configSchema(valueContext(path, env, lookup, files)).safeParse(config);
-  if (!result.success) throw rejection(result.error.issues);
-  return { path, gateway: result.data.gateway, files: [...files], warnings };
+  const result = resolved(valueContext(path, env, lookup, files), chaperone.config);
+  if (!result.success) throw chaperone.rejection(result.error.issues);
+  return { path, gateway: result.data.gateway, files: [...files], warnings: chaperone.warnings };
+}
+
+let current: ValueContext | null = null;
+let schema: ReturnType<typeof configSchema> | null = null;
+
+/** What the schema makes of a document. The schema is made once: to make it takes far longer than to use it, and a use is over before the next begins. */
+function resolved(context: ValueContext, document: unknown) {
+  current = context;
+  const now = (): ValueContext => current as ValueContext;
+  schema ??= configSchema({
+    variable: (name) => now().variable(name),
+    absolute: (path) => now().absolute(path),
+    read: (path) => now().read(path),
+    requireReadable: (path) => now().requireReadable(path),
+  });
+  return schema.safeParse(document);
 }
 
 function valueContext(path: string, env: Environment, variable: ValueContext['variable'], files: Set<string>): ValueContext {
@@ -137,23 +156,20 @@ async function readBounded(path: string): Promise<{ bytes: Buffer; mode: number 
   }
 }
 
-function literalSecrets(tree: Tree, maker: ProblemMaker): Problem[] {
-  const gateway = locate(tree, ['gateway']).node;
-  const names = (section: string): string[] => {
-    const node = gateway === null ? null : locate(gateway, [section]).node;
-    return node?.kind === 'map' ? [...node.entries.keys()] : [];
-  };
-  const places = [
-    ...names('credentials').map((name) => ['gateway', 'credentials', name, 'source', 'value']),
-    ...names('callers').map((name) => ['gateway', 'callers', name, 'token']),
-  ];
-  return places.flatMap((place) => {
-    const { node, anchor, shown } = locate(tree, place);
-    if (node?.kind !== 'scalar' || !node.literal) return [];
-    return [
-      maker.at(anchor, shown, 'a secret stands in a file that everybody on this machine can read; chmod 600 the file, or move the secret out of it'),
-    ];
-  });
+/** The doubts as problems, in the order of the file. */
+function warningsAt(doubts: readonly Doubt[], tree: Tree, maker: ProblemMaker): Problem[] {
+  const places = doubts.map(({ path, message }) => ({ message, ...locate(tree, path) }));
+  places.sort((left, right) => left.anchor.start - right.anchor.start);
+  return places.map(({ anchor, shown, message }) => maker.at(anchor, shown, message));
+}
+
+const EXPOSED = 'a secret stands in a file that everybody on this machine can read; chmod 600 the file, or move the secret out of it';
+
+/** The secrets that stand in the file itself, wholly or in part. */
+function literalSecrets(tree: Tree, path: readonly PropertyKey[] = [], root: Tree = tree): Doubt[] {
+  if (tree.kind === 'map') return Array.from(tree.entries, ([key, { node }]) => literalSecrets(node, [...path, key], root)).flat();
+  if (tree.kind === 'list') return tree.items.flatMap((item, index) => literalSecrets(item, [...path, index], root));
+  return tree.literal && holdsSecret(root, path) ? [{ path, message: EXPOSED }] : [];
 }
 
 function invalid(path: string, complaints: readonly Complaint[], maker: ProblemMaker): ConfigError {

@@ -75,6 +75,7 @@ function section(key: string, schema: JsonSchema, required: boolean): string {
 /** One row for each key below a map, in the order of the schema; `required` keys say so where others have their default. */
 function rowsOf(schema: JsonSchema, prefix: string): Row[] {
   if (schema.additionalProperties) return rowsOf(schema.additionalProperties, `${prefix}NAME.`);
+  if (schema.items) return rowsOf(schema.items, `${prefix.replace(/\.$/, '')}[].`);
   const forms = mapForms(schema);
   if (forms.length > 1) return rowsOfForms(forms, prefix);
   const map = forms[0];

@@ -14,7 +14,7 @@ describe('the file as a whole', () => {
     ['an empty gateway', '‸gateway:', [['gateway', 'is empty: expected a map']]],
     ['a syntax error', 'gateway: {‸', [['', 'the YAML cannot be understood here']]],
     ['a key twice', gateway(FORWARD, 'log: {}', '‸log: {}'), [['gateway.log', 'this key is there already']]],
-    ['a key that belongs elsewhere', gateway(FORWARD, '‸rules: []'), [['gateway.rules', 'unknown key here; it belongs to gateway.policy']]],
+    ['a key that belongs elsewhere', gateway(FORWARD, '‸mode: strict'), [['gateway.mode', 'unknown key here; it belongs to gateway.policy']]],
   ] as const)('%s', (_, text, expected) => {
     expectProblems(text, expected);
   });

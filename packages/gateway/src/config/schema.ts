@@ -11,6 +11,7 @@ import { pluginSchema } from './schema/plugin.js';
 import { providersSchema } from './schema/providers.js';
 import { defaultRouteSchema, routesSchema } from './schema/routes.js';
 import { staticHostsSchema } from './schema/static-hosts.js';
+import { telemetrySchema } from './schema/telemetry.js';
 import { tokenStoresSchema } from './schema/token-stores.js';
 import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
 import { checkAcrossSections } from './section-checks.js';
@@ -58,6 +59,7 @@ function gatewaySchema(context: ValueContext) {
       limits: limitsSchema(),
       sanitize: sanitizeSchema(),
       log: logSchema(context),
+      telemetry: telemetrySchema(context),
       shutdown: shutdownSchema(),
     })
     .superRefine(checkAcrossSections, { when: () => true })
@@ -117,6 +119,9 @@ function logSchema(context: ValueContext) {
   return z
     .strictObject({
       level: oneOf(['debug', 'info', 'warn', 'error', 'silent']).prefault('info').describe('The least important lines that are written.'),
+      target: oneOf(['host', 'path', 'full'])
+        .prefault('path')
+        .describe('What is recorded of a target: `host` without its path, `path`, or `full` with the query, where some services put secrets.'),
       file: path(context).optional().describe('File that log lines are appended to; standard output when left out.'),
     })
     .prefault({})

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { didYouMean, nearestWords } from '@sallyport/credentials';
 import { claims, compileCertificatePattern } from '../tls/mutual/certificate-pattern.js';
-import { nearestKeys, suggestion } from './nearest-key.js';
+import { checkRouting, type RoutingSections } from './routing-checks.js';
 import type { CallerConfig } from './schema/callers.js';
 
 type Path = readonly PropertyKey[];
@@ -12,9 +13,8 @@ interface Listener {
   readonly trusted_proxies?: readonly string[] | undefined;
 }
 
-interface Sections {
+interface Sections extends RoutingSections {
   readonly listeners: { readonly [Kind in 'forward' | 'sidecar' | 'ops']?: Listener | undefined };
-  readonly credentials: Readonly<Record<string, unknown>>;
   readonly callers: Readonly<Record<string, CallerConfig>>;
 }
 
@@ -25,7 +25,7 @@ interface Context {
 
 /**
  * What no section can see by itself: credential names that callers use, tokens used twice, listeners on one address, listeners beyond
- * loopback that nobody needs a token for. It runs even when a section has problems of its own, and then looks only at the sound parts.
+ * loopback that nobody needs a token for, and what the routing names. It runs even when a section has problems of its own, and then looks only at the sound parts.
  */
 export function checkAcrossSections(sections: Sections, context: Context): void {
   const broken = context.issues.filter((issue) => issue.code !== 'unrecognized_keys').map((issue) => issue.path ?? []);
@@ -47,6 +47,7 @@ export function checkAcrossSections(sections: Sections, context: Context): void 
     checkCertificates(callers, context);
     if (sound(['credentials'], false)) checkCredentialNames(callers, Object.keys(sections.credentials), context);
   }
+  checkRouting(sections, sound, context);
 }
 
 function checkListeners(listeners: readonly [string, Listener][], context: Context): void {
@@ -117,7 +118,7 @@ function checkCredentialNames(callers: readonly [string, CallerConfig][], known:
     if (credentials === 'all') continue;
     credentials.forEach((credential, index) => {
       if (known.includes(credential)) return;
-      const hint = suggestion(nearestKeys(credential, known));
+      const hint = didYouMean(nearestWords(credential, known));
       context.addIssue({ code: 'custom', path: ['callers', name, 'credentials', index], message: `there is no credential of this name${hint}` });
     });
   }

@@ -1,8 +1,8 @@
 import type { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
 import type { Door, Refusal } from '../pipeline/passage.js';
-import { Field, type FieldSet, fieldSet, hopByHopFields } from '../wire/field-names.js';
 import { FORWARDED_FIELDS } from '../tls/mutual/forwarded-certificates.js';
+import { Field, type FieldSet, fieldSet, hopByHopFields } from '../wire/field-names.js';
 import { problemRefusal } from './problem-refusal.js';
 
 /** Credentials of ours or of a proxy on the way: no client has a use for them in a response. `Set-Cookie` stays: clients log in through this door. */
@@ -45,7 +45,8 @@ export class ForwardDoor implements Door {
   }
 
   requestLines(exchange: Exchange): string {
-    return `X-Request-Id: ${exchange.requestId}\r\n`;
+    const line = `X-Request-Id: ${exchange.requestId}\r\n`;
+    return exchange.trace === null ? line : line + exchange.trace.attempt(exchange);
   }
 
   responseLines(exchange: Exchange): string {

@@ -64,6 +64,8 @@ export class ForwardConnection implements RequestHandler {
     runtime.enter();
     const exchange = new Exchange('forward', this.#address);
     exchange.requestId = requestIdFrom(connection.head.value(Field.xRequestId));
+    const { tracing } = runtime.recorder;
+    if (tracing !== null) exchange.trace = tracing.begin(exchange, { connection, correlationField: Field.xRequestId, platform: null });
     return new Passage(exchange, connection, door, runtime);
   }
 

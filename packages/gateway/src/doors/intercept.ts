@@ -177,6 +177,8 @@ class InterceptedConnection implements RequestHandler {
     this.#spoken = true;
     const exchange = new Exchange('forward', this.#connect.clientAddress);
     exchange.requestId = requestIdFrom(connection.head.value(Field.xRequestId));
+    const { tracing } = runtime.recorder;
+    if (tracing !== null) exchange.trace = tracing.begin(exchange, { connection, correlationField: Field.xRequestId, platform: null });
     return new Passage(exchange, connection, door, runtime);
   }
 

@@ -7,7 +7,7 @@ import { choiceFields, ownFields } from './forward-door.js';
 import { problemRefusal } from './problem-refusal.js';
 import type { SidecarOps } from './sidecar-ops.js';
 
-/** Fields of an upstream that never reach the platform. */
+/** Fields that carry credentials: those of an upstream never reach the platform, and those of the platform never reach an upstream. */
 const sensitive = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie', 'x-api-key', 'x-auth-token'];
 
 /** Fields of the platform's side of the connection, which mean nothing to an upstream or tell it too much. */
@@ -52,15 +52,7 @@ const ourFaults: ReadonlySet<string> = new Set([
 ]);
 
 /** The fields by which the platform says what a call is about, without the prefix. */
-export const contextFieldNames = [
-  'Target-URL',
-  'Vendor-ID',
-  'Environment-ID',
-  'Marketplace-ID',
-  'Product-ID',
-  'Subscription-ID',
-  'Context-Data',
-] as const;
+const contextFieldNames = ['Target-URL', 'Vendor-ID', 'Environment-ID', 'Marketplace-ID', 'Product-ID', 'Subscription-ID', 'Context-Data'] as const;
 
 export interface SidecarDoorOptions {
   readonly headerPrefix: string;
@@ -87,6 +79,7 @@ export class SidecarDoor implements Door {
   readonly traceField: number;
   readonly callerField: number;
   readonly vendorField: number;
+  readonly serviceField: number;
   /** Ids of all the fields by which the platform says what a call is about, in the order of `contextFieldNames`. */
   readonly contextFields: readonly number[];
   readonly #traceHeader: string;
@@ -101,10 +94,11 @@ export class SidecarDoor implements Door {
     this.targetField = fieldId(`${headerPrefix}-Target-URL`);
     this.contextField = fieldId(`${headerPrefix}-Context-Data`);
     this.vendorField = fieldId(`${headerPrefix}-Vendor-ID`);
+    this.serviceField = fieldId(`${headerPrefix}-Service-ID`);
     this.traceField = fieldId(traceHeader);
     this.callerField = fieldId(callerHeader);
     this.#traceHeader = traceHeader;
-    const own = fieldSet([...Object.values(choiceFields), ...balancer, ...inbound, callerHeader, traceHeader]);
+    const own = fieldSet([...Object.values(choiceFields), ...balancer, ...inbound, ...sensitive, callerHeader, traceHeader]);
     this.controlFields = own.map((member, id) => member | hopByHopFields[id]);
     // Replaced by ours, whatever the upstream says.
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
@@ -125,7 +119,8 @@ export class SidecarDoor implements Door {
   }
 
   requestLines(exchange: Exchange): string {
-    return `${this.#traceHeader}: ${exchange.requestId}\r\n`;
+    const line = `${this.#traceHeader}: ${exchange.requestId}\r\n`;
+    return exchange.trace === null ? line : line + exchange.trace.attempt(exchange);
   }
 
   responseLines(exchange: Exchange): string {

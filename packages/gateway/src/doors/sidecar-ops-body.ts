@@ -2,7 +2,8 @@ import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import { BodyKind } from '../wire/body-reader.js';
 import { ChunkedScanner } from '../wire/chunked.js';
 import { fieldId } from '../wire/field-names.js';
-import type { RequestSink, ServerConnection } from '../wire/server-connection.js';
+import type { RequestSink } from '../wire/request-sink.js';
+import type { ServerConnection } from '../wire/server-connection.js';
 
 const LONGEST_BODY = 64 * 1024;
 const EXPECT = fieldId('expect');

@@ -1,4 +1,4 @@
-import { TransactionContext } from '@sallyport/sdk';
+import { SallyportError, TransactionContext } from '@sallyport/sdk';
 import type { Transaction } from '../pipeline/passage.js';
 import { rawContextKey } from '../plugins/context-hash.js';
 import type { Head } from '../wire/head.js';
@@ -8,6 +8,9 @@ import type { SidecarDoor } from './sidecar-door.js';
 /** The context fields of a request as they came, in the order of `contextFieldNames`; null for those that are not there. */
 type Values = readonly (string | null)[];
 
+/** Data that is nested deeper could not be handed to a plugin in a thread. */
+const DEEPEST = 64;
+
 /** Reads what the requests of one connection say about themselves: mostly the same as the one before, which costs no string. */
 export class TransactionReader {
   #door: SidecarDoor | null = null;
@@ -15,13 +18,16 @@ export class TransactionReader {
   #values: Values = [];
   #key = '';
 
-  /** What this request says. `caller` is whose name its credentials are kept under. */
+  /** What this request says. `caller` is whose name its credentials are kept under. Errors: `context_data_invalid`. */
   read(head: Head, door: SidecarDoor, caller: string, traceId: string): Transaction {
     if (!this.#same(head, door, caller)) {
+      const values = door.contextFields.map((id) => head.value(id));
+      // Here, and not when a plugin is asked: nobody should get past a plugin with data that it cannot be given.
+      requireShallow(values.at(-1) ?? null);
       this.#door = door;
       this.#caller = caller;
-      this.#values = door.contextFields.map((id) => head.value(id));
-      this.#key = rawContextKey(caller, this.#values);
+      this.#values = values;
+      this.#key = rawContextKey(caller, values);
     }
     return new SidecarTransaction(this.#key, this.#values, traceId);
   }
@@ -30,8 +36,8 @@ export class TransactionReader {
     if (door !== this.#door || caller !== this.#caller) return false;
     for (let i = 0; i < door.contextFields.length; i++) {
       const value = this.#values[i];
-      const id = door.contextFields[i] as number;
-      if (value === null ? head.indexOf(id) >= 0 : !head.valueIs(id, value as string)) return false;
+      const id = door.contextFields[i];
+      if (value === null ? head.indexOf(id) >= 0 : !head.valueIs(id, value)) return false;
     }
     return true;
   }
@@ -53,15 +59,25 @@ class SidecarTransaction implements Transaction {
     if (this.#context !== null) return this.#context;
     const [targetUrl, vendorId, environmentId, marketplaceId, productId, subscriptionId] = this.#values.map((value) => value ?? '');
     this.#context = new TransactionContext({
-      targetUrl: targetUrl as string,
-      vendorId: vendorId as string,
-      environmentId: environmentId as string,
-      marketplaceId: marketplaceId as string,
-      productId: productId as string,
-      subscriptionId: subscriptionId as string,
+      targetUrl,
+      vendorId,
+      environmentId,
+      marketplaceId,
+      productId,
+      subscriptionId,
       traceId: this.#traceId,
       data: readContextData(this.#values.at(-1) ?? null),
     });
     return this.#context;
   }
+}
+
+function requireShallow(contextData: string | null): void {
+  if (isWithin(readContextData(contextData), DEEPEST)) return;
+  throw new SallyportError('context_data_invalid', { detail: `the context data cannot be used: it is nested more than ${DEEPEST} deep` });
+}
+
+function isWithin(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth >= 0 && Object.values(value).every((member) => isWithin(member, depth - 1));
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import { type Caller, Exchange } from '../exchange.js';
 import { type Identity, identify, stillHolds } from '../pipeline/identify.js';
@@ -22,16 +23,20 @@ export class SidecarConnection implements RequestHandler {
   readonly #served: Served<SidecarDoor>;
   readonly #address: string;
   readonly #certificate: CertificateReader;
+  readonly #tls: boolean;
   #token: string | null = null;
   #identity: Identity | null = null;
   readonly #transactions = new TransactionReader();
   #targetText = '';
+  /** The last vendor that was named: mostly that of the request before. */
+  #vendor = '';
   #target: TargetUrl | null = null;
 
   constructor(served: Served<SidecarDoor>, socket: Socket) {
     this.#served = served;
     this.#address = socket.remoteAddress ?? '';
     this.#certificate = served.certificateReader(socket);
+    this.#tls = socket instanceof TLSSocket;
   }
 
   onRequest(connection: ServerConnection): void {
@@ -57,6 +62,14 @@ export class SidecarConnection implements RequestHandler {
     runtime.enter();
     const exchange = new Exchange('sidecar', this.#address);
     exchange.requestId = requestIdFrom(connection.head.value(door.traceField));
+    exchange.vendorId = this.#vendorOf(connection.head, door);
+    const { tracing } = runtime.recorder;
+    if (tracing !== null)
+      exchange.trace = tracing.begin(exchange, {
+        connection,
+        correlationField: door.traceField,
+        platform: { serviceField: door.serviceField, tls: this.#tls },
+      });
     return new Passage(exchange, connection, door, runtime);
   }
 
@@ -88,6 +101,11 @@ export class SidecarConnection implements RequestHandler {
     }
     requireProxyPath(target);
     return false;
+  }
+
+  #vendorOf(head: Head, { vendorField }: SidecarDoor): string {
+    if (!head.valueIs(vendorField, this.#vendor)) this.#vendor = head.value(vendorField) ?? '';
+    return this.#vendor;
   }
 
   #parse({ client: { head } }: Passage): TargetUrl {

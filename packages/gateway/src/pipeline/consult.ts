@@ -1,74 +1,24 @@
-import { asSallyportError, SallyportError } from '@sallyport/sdk';
-import { LRUCache } from 'lru-cache';
-import { CredentialCache, type Obtained } from '../plugins/credential-cache.js';
-import type { CachedCredential } from '../plugins/credential-slot.js';
+import { SallyportError, Secret } from '@sallyport/sdk';
+import type { Obtained } from '../plugins/credential-cache.js';
 import type { ReadBody } from '../plugins/message-body.js';
 import type { PlacedFields } from '../plugins/placed-fields.js';
 import type { HeaderLines } from '../plugins/plugin-headers.js';
 import type { PluginHost, RequestChanges } from '../plugins/plugin-host.js';
+import { BodyKind } from '../wire/body-reader.js';
 import { cutByName, cutByPrefix, cutNominated } from '../wire/head-writer.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import { wholeRequestBody } from './forward/whole-request-body.js';
 import type { Passage, Transaction } from './passage.js';
 
-/** An upstream that refuses everything must not make us ask for credentials with every request. Milliseconds. */
-const RENEWAL_PAUSE = 10_000;
-
-/** Who hears of what happens to a plugin's answers. */
-export interface ConsultedPluginEvents {
-  readonly onFailure: (error: SallyportError, requestId: string) => void;
-  /** An upstream refused what the plugin gave; it is about to be asked again. */
-  readonly onRefused: (fields: PlacedFields) => void;
-}
-
-/** The plugin of a runtime, with what is remembered of its answers. */
-export class ConsultedPlugin {
-  readonly host: PluginHost;
-  readonly credentials: CredentialCache;
-  readonly givesCredentials: boolean;
-  /** It may send calls to a forward target: otherwise nobody has to ask. */
-  readonly routes: boolean;
-  readonly modifiesResponses: boolean;
-  /** Hears of every failure, those included that the exchange goes on without. */
-  readonly onFailure: ConsultedPluginEvents['onFailure'];
-  readonly #onRefused: ConsultedPluginEvents['onRefused'];
-  readonly #renewed: LRUCache<string, true>;
-
-  constructor(host: PluginHost, cacheEntries: number, { onFailure, onRefused }: ConsultedPluginEvents) {
-    this.host = host;
-    this.onFailure = onFailure;
-    this.#onRefused = onRefused;
-    this.credentials = new CredentialCache({ entries: cacheEntries, onRefreshFailure: (error) => onFailure(error, '') });
-    this.givesCredentials = host.methods.has('getCredentials');
-    this.routes = host.methods.has('routeRequest') && host.forwardReferences?.length !== 0;
-    this.modifiesResponses = host.methods.has('modifyResponse');
-    this.#renewed = new LRUCache({ max: cacheEntries, ttl: RENEWAL_PAUSE });
-  }
-
-  /** Whether the credentials of these calls may be thrown away because an upstream refused them. Answers yes once in ten seconds. */
-  mayRenew({ key }: Transaction): boolean {
-    if (this.#renewed.has(key)) return false;
-    this.#renewed.set(key, true);
-    return true;
-  }
-
-  /** Forgets a credential that the upstream refused, here and where it was made. */
-  forget({ key }: Transaction, refused: CachedCredential): void {
-    this.credentials.invalidate(key, refused);
-    this.#onRefused(refused.fields);
-  }
-
-  /** Forgets its answers and ends it. Calls that are under way fail. */
-  close(): void {
-    this.credentials.close();
-    this.host.close().catch((error: unknown) => this.onFailure(asSallyportError(error), ''));
-  }
-}
+/** Keys and signatures are longer than this; what is shorter may be a word that a response needs. */
+const SHORTEST_SIGNATURE = 16;
 
 /** Asks the plugin for the credentials of one request: kept ones, shared ones, or its own. Rejects with a `SallyportError`. */
 export async function consult(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<Obtained> {
   const key = { raw: transaction.key, context: transaction.context(), caller: passage.exchange.caller?.name ?? null };
   const { client } = passage;
-  const readBody: ReadBody = (limit) => wholeRequestBody(client, limit);
+  // When it is asked once more, the body has been read.
+  const readBody: ReadBody = async (limit) => passage.wholeBody ?? (await wholeRequestBody(client, limit));
   return await plugin.credentials.obtain(key, ask(passage, plugin, transaction, readBody), signal);
 }
 
@@ -77,11 +27,11 @@ export function refreshAhead(passage: Passage, plugin: ConsultedPlugin, transact
   plugin.credentials.refresh(transaction.key, ask(passage, plugin, transaction, alreadyGone));
 }
 
-/** Puts the fields of a plugin in the place of what the client sent under their names; adds to what was placed before. */
+/** Puts the fields of a plugin in the place of what the client sent, or was placed before, under their names; adds to what was placed before. */
 export function place(passage: Passage, fields: PlacedFields): void {
   const { exchange, client } = passage;
   for (const name of fields.names) cutByName(client.head, name);
-  passage.injectedLines += fields.lines;
+  passage.injectedLines = linesWithout(passage.injectedLines, fields.names) + fields.lines;
   passage.injectedNames = join(passage.injectedNames, fields.credentialNames);
   passage.placedValues = join(passage.placedValues, fields.values);
   exchange.injectedHeaders = passage.injectedNames;
@@ -91,19 +41,26 @@ export function place(passage: Passage, fields: PlacedFields): void {
 /** Makes the request what the plugin made of it. True when its path is another one now, which has to be admitted like the first. */
 export function adopt(passage: Passage, { fields, path, query, bodyRead, replacement }: RequestChanges): boolean {
   place(passage, fields);
-  passage.wholeBody = replacement ?? bodyRead;
+  passage.wholeBody = replacement ?? (passage.client.bodyKind === BodyKind.none ? null : bodyRead);
   // Not into the exchange: a plugin may sign requests in the query, and that is shown to whoever listens.
-  if (query !== null) passage.query = query;
+  if (query !== null) {
+    const { exchange } = passage;
+    const values = signatures(exchange.query, query);
+    passage.placedValues = join(passage.placedValues, values);
+    exchange.secrets = join(
+      exchange.secrets,
+      values.map((value) => new Secret(value)),
+    );
+    passage.query = query;
+  }
   if (path === null) return false;
   passage.exchange.path = path;
   return true;
 }
 
-/** Takes back what was placed, for something else to take its place. */
+/** Takes back what was placed, for something else to take its place. What was refused stays unwanted in the answer, and in the record. */
 export function unplace(passage: Passage): void {
   passage.injectedLines = '';
-  passage.injectedNames = [];
-  // The refused values stay unwanted in the answer, and in the record.
 }
 
 /** While a request is on its way, nobody else gets its body. */
@@ -136,7 +93,26 @@ function outgoing({ client: { head }, door }: Passage): HeaderLines {
   return lines;
 }
 
+/** Header lines but for those under these lower-case names. */
+function linesWithout(lines: string, names: readonly string[]): string {
+  if (lines === '') return lines;
+  return (lines.match(/[^:]+:[^\r\n]*\r\n/g) ?? []).filter((line) => !names.includes(line.slice(0, line.indexOf(':')).toLowerCase())).join('');
+}
+
+/** The values that a query has now and had not before, as they are written and as they read; Latin-1. */
+function signatures(before: string, after: string): readonly string[] {
+  const known = new Set(new URLSearchParams(before).values());
+  const values: string[] = [];
+  for (const part of after.slice(1).split('&')) {
+    const [value = ''] = new URLSearchParams(part).values();
+    if (value.length >= SHORTEST_SIGNATURE && !known.has(value))
+      values.push(part.slice(part.indexOf('=') + 1), Buffer.from(value).toString('latin1'));
+  }
+  return values;
+}
+
+/** Both, and nothing twice. */
 function join<T>(left: readonly T[], right: readonly T[]): readonly T[] {
   if (left.length === 0) return right;
-  return right.length === 0 ? left : [...left, ...right];
+  return right.length === 0 ? left : [...new Set([...left, ...right])];
 }

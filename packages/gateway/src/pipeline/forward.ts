@@ -9,9 +9,11 @@ import type { FieldSet } from '../wire/field-names.js';
 import type { Head } from '../wire/head.js';
 import { keptLines, statusLine, trailerSection } from '../wire/head-writer.js';
 import { COPY_LIMIT, ReadPasser } from '../wire/read-buffers.js';
-import type { RequestSink, ServerConnection } from '../wire/server-connection.js';
+import type { RequestSink } from '../wire/request-sink.js';
+import type { ResponseSink } from '../wire/response-sink.js';
+import type { ServerConnection } from '../wire/server-connection.js';
 import { Tunnel } from '../wire/tunnel.js';
-import { type ResponseSink, UpstreamConnection } from '../wire/upstream-connection.js';
+import { UpstreamConnection } from '../wire/upstream-connection.js';
 import { HeldResponse, type Review, type Verdict } from './forward/held-response.js';
 import { requestHead, requestTrailers } from './forward/request-head.js';
 import { normalizedAnswer, type ResponseShape, responseHead, type SanitizeHead, wholeResponseHead } from './forward/response-head.js';
@@ -67,12 +69,14 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   #over = false;
 
   constructor(passage: Passage, hooks: ForwardHooks) {
-    const { exchange, runtime, destination } = passage;
+    const { exchange, runtime, destination, binding } = passage;
     this.#passage = passage;
     this.#hooks = hooks;
     this.#pool = destination?.pool ?? runtime.pool;
     this.#target = destination?.target ?? { tls: exchange.scheme === 'https', host: exchange.host, port: exchange.port, permits: passage.permits };
-    this.#identity = exchange.credential ?? `caller ${exchange.caller?.name ?? ''}`;
+    // A credential of the configuration is one for all who may use it; what a plugin gives is for its caller, as is a request that carries nothing.
+    const one = binding !== null || destination !== null ? exchange.credential : null;
+    this.#identity = one ?? `caller ${exchange.caller?.name ?? ''}`;
     const { total } = runtime.timeouts;
     this.deadline = total === 0 ? Number.POSITIVE_INFINITY : exchange.startedTick + total;
     if (total > 0) deadlines.watch(this);
@@ -88,8 +92,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
   // The request, from the client.
 
   onRequestBody(bytes: Buffer, start: number, end: number): boolean {
-    const upstream = this.#upstream as UpstreamConnection;
+    // Another body went out instead.
+    if (this.#passage.wholeBody !== null) return true;
     this.#passage.exchange.requestBytes += end - start;
+    const upstream = this.#upstream;
+    // Somebody looks at an answer that did not wait for the rest: nobody else will.
+    if (upstream === null) return true;
     const part = ownBytes(bytes, start, end);
     if (this.#heldHead === null) return upstream.write(part);
     const held = this.#heldHead;
@@ -99,10 +107,11 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
 
   onRequestEnd(): void {
     const upstream = this.#upstream;
-    if (upstream === null) return;
-    this.#flushHead();
     const { wholeBody, client } = this.#passage;
-    if (wholeBody === null && client.body.trailers !== null) upstream.write(requestTrailers(this.#passage, client.body.trailers));
+    // A whole body has gone out with its head.
+    if (upstream === null || wholeBody !== null) return;
+    this.#flushHead();
+    if (client.body.trailers !== null) upstream.write(requestTrailers(this.#passage, client.body.trailers));
     upstream.requestSent();
   }
 
@@ -219,14 +228,17 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     upstream.begin(this, exchange.method);
     upstream.contentOnly = client.head.minorVersion === 0;
     this.#sentTick = performance.now();
-    this.#requestText ??= requestHead(this.#passage, this.#target);
+    const sent = this.#requestText;
+    const text = sent === null ? requestHead(this.#passage, this.#target) : (exchange.trace?.attemptAgain(sent, exchange) ?? sent);
+    this.#requestText = text;
     // What the request said is in the text now: its bytes may go, unless it may have to be said with another credential.
     if (!renewable) client.head.release();
     if (wholeBody !== null) {
       exchange.requestBytes = wholeBody.length;
-      upstream.writeBoth(this.#requestText, wholeBody);
-    } else if (client.body.done) upstream.write(this.#requestText);
-    else this.#heldHead = this.#requestText;
+      upstream.writeBoth(text, wholeBody);
+      upstream.requestSent();
+    } else if (client.body.done) upstream.write(text);
+    else this.#heldHead = text;
     client.attach(this);
     if (!client.bodyAtHand) this.#flushHead();
   }
@@ -322,7 +334,7 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const { statusCode } = verdict.head;
     // Between a status that has a body and one that has none, the framing of the upstream does not carry over.
     const reframed = isBodyless(statusCode) !== isBodyless(held.head.statusCode) ? NOTHING : null;
-    const whole = verdict.replacement ?? held.content ?? reframed;
+    const whole = verdict.replacement ?? (held.bodyKind === BodyKind.none ? null : held.content) ?? reframed;
     if (whole !== null) {
       this.#dropUpstream();
       this.#respondWhole(verdict, whole);
@@ -394,6 +406,12 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
     const { head } = upstream;
     if (exchange.kind !== 'upgrade' || !head.upgradeWebSocket) {
       this.#giveUp(new SallyportError('upstream_response_malformed', { detail: 'the upstream switched to a protocol that it was not asked for' }));
+      return;
+    }
+    // There was room when the request came; others may have been faster.
+    const full = runtime.noRoomForTunnel();
+    if (full !== null) {
+      this.#giveUp(full);
       return;
     }
     exchange.status = 101;

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import type { Material } from '@sallyport/credentials';
 import type { SallyportError, TransactionContext } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
@@ -85,6 +86,11 @@ export class Passage {
     this.client = client;
     this.door = door;
     this.runtime = runtime;
+  }
+
+  /** Prints which exchange it is and nothing else: what was injected is all over its fields. */
+  [inspect.custom](): string {
+    return `Passage ${this.exchange.requestId}`;
   }
 }
 

@@ -1,19 +1,21 @@
 import { STATUS_CODES } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import type { Material } from '@sallyport/credentials';
-import { asSallyportError, SallyportError } from '@sallyport/sdk';
+import { asSallyportError, type ErrorCode, SallyportError } from '@sallyport/sdk';
+import type { WaitedStep } from '../exchange.js';
 import { pathForms } from '../policy/path-forms.js';
 import { BodyKind } from '../wire/body-reader.js';
 import { admit } from './admit.js';
 import type { Binding } from './bindings.js';
-import { adopt, type ConsultedPlugin, consult, place, refreshAhead, unplace } from './consult.js';
+import { adopt, consult, place, refreshAhead, unplace } from './consult.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import { Forward, type ForwardHooks, idempotent } from './forward.js';
 import type { ForwardTarget } from './forward-targets.js';
 import { inject } from './inject.js';
 import type { Passage, Transaction } from './passage.js';
 import { record } from './record.js';
 import { resolve } from './resolve.js';
-import { renewAfterRefusal, reviewByPlugin } from './review.js';
+import { renewAfterRefusal, reviewByPlugin, traced, unlessAgain } from './review.js';
 import { route } from './route.js';
 import { sanitize } from './sanitize.js';
 import { select } from './select.js';
@@ -45,6 +47,7 @@ export function refuse(passage: Passage, error: SallyportError): void {
   exchange.outcome = failures.has(error.code) ? 'failed' : 'refused';
   exchange.error = error.code;
   exchange.errorDetail = error.message;
+  exchange.denial = typeof error.members.reason === 'string' && denials.has(error.code) ? error.members.reason : null;
   exchange.status = client.closed ? 0 : status;
   // The rest of a body that nobody reads would be taken for the next request.
   if (!client.body.done) client.persistent = false;
@@ -70,16 +73,26 @@ const hooks: ForwardHooks = {
   review(passage, status) {
     const { binding, transaction, destination, exchange } = passage;
     const { plugin } = passage.runtime;
-    if (status === 401 && passage.renewable) {
-      // Once: what is refused a second time is refused for another reason.
-      passage.renewable = false;
-      if (binding !== null) return renewAfterRefusal((signal) => renewInjected(passage, binding, signal));
-      if (plugin !== null && transaction !== null) return renewAfterRefusal((signal) => renewPlaced(passage, plugin, transaction, signal));
+    const modifies = plugin !== null && transaction !== null && destination === null && plugin.modifiesResponses && exchange.kind === 'request';
+    const modify = modifies ? traced(passage, 'plugin.ModifyResponse', reviewByPlugin(passage, plugin, transaction)) : null;
+    if (status !== 401 || !passage.renewable) return modify;
+    // Once: what is refused a second time is refused for another reason.
+    passage.renewable = false;
+    if (binding !== null) {
+      const renew = renewAfterRefusal((signal) => renewInjected(passage, binding, signal));
+      return unlessAgain(traced(passage, 'credential.resolve', renew), modify);
     }
-    if (plugin === null || transaction === null || destination !== null || !plugin.modifiesResponses) return null;
-    return exchange.kind === 'request' ? reviewByPlugin(passage, plugin, transaction) : null;
+    if (plugin === null || transaction === null) return modify;
+    const renew = renewAfterRefusal((signal) => renewPlaced(passage, plugin, transaction, signal));
+    return unlessAgain(traced(passage, 'plugin.GetCredentials', renew), modify);
   },
-  refuse: (passage, error) => refuse(passage, passage.destination === null ? error : unavailable(passage.destination, error)),
+  refuse(passage, error) {
+    if (passage.destination === null) refuse(passage, error);
+    else {
+      passage.exchange.upstreamError = error.code;
+      refuse(passage, unavailable(passage.destination, error));
+    }
+  },
   settle,
 };
 
@@ -94,6 +107,9 @@ function mayGoAgain({ exchange, client, wholeBody }: Passage): boolean {
   return idempotent.has(exchange.method) && (wholeBody !== null || client.bodyKind === BodyKind.none);
 }
 
+/** Codes with which policy says no, and in a member why. */
+const denials: ReadonlySet<string> = new Set(['policy_denied', 'target_path_ambiguous']);
+
 /** Codes that mean something went wrong, rather than that somebody said no. */
 const failures: ReadonlySet<string> = new Set([
   'credential_unavailable',
@@ -101,6 +117,20 @@ const failures: ReadonlySet<string> = new Set([
   'plugin_failed',
   'plugin_timeout',
   'plugin_result_invalid',
+  'credential_not_bound',
+  'route_not_found',
+  'mapping_not_found',
+  'provider_missing',
+  'vendor_not_found',
+  'client_credentials_refused',
+  'token_endpoint_unavailable',
+  'token_request_refused',
+  'token_response_invalid',
+  'token_expired_on_arrival',
+  'token_not_found',
+  'token_store_failed',
+  'refresh_token_refused',
+  'refresh_outcome_unknown',
   'forward_target_unknown',
   'forward_target_unavailable',
   'upstream_dns_failed',
@@ -124,10 +154,13 @@ const failures: ReadonlySet<string> = new Set([
 function routed(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, choice: string | null): void {
   waitFor(
     passage,
+    'plugin.RouteRequest',
     (signal) => plugin.host.routeRequest(transaction.context(), signal),
     (action) => {
-      if (action === null) withPlugin(passage, plugin, transaction, choice);
-      else {
+      if (action === null) {
+        passage.exchange.route = 'credentials';
+        withPlugin(passage, plugin, transaction, choice);
+      } else {
         route(passage, action.forwardTo);
         forward(passage);
       }
@@ -154,13 +187,14 @@ function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Tran
   }
   waitFor(
     passage,
+    'plugin.GetCredentials',
     (signal) => consult(passage, plugin, transaction, signal),
     ({ credential, changes }) => {
       const moved = changes !== null && adopt(passage, changes);
       if (credential !== null) place(passage, credential.fields);
       if (moved) admitAgain(passage);
       // What the plugin gives a single request may be tied to it: only what others get as well can be exchanged for another one.
-      passage.renewable = !moved && plugin.credentials.cached(transaction.key) !== null && mayGoAgain(passage);
+      passage.renewable = credential !== null && credential === plugin.credentials.cached(transaction.key) && mayGoAgain(passage);
       forward(passage);
     },
     (error) => plugin.onFailure(error, passage.exchange.requestId),
@@ -169,13 +203,19 @@ function withPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Tran
 
 /** The upstream refused what the plugin gave: it is asked once more, but not for every request that is refused. */
 async function renewPlaced(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, signal: AbortSignal): Promise<boolean> {
-  const refused = plugin.credentials.cached(transaction.key);
-  if (refused !== null) {
-    if (!plugin.mayRenew(transaction)) return false;
-    plugin.forget(transaction, refused);
+  const kept = plugin.credentials.cached(transaction.key);
+  // Another one may be there by now: of many requests that are refused at once the first has it fetched.
+  if (kept !== null && kept.fields.lines === passage.injectedLines) {
+    if (!plugin.mayRenew(transaction.key)) return false;
+    plugin.forget(transaction.key, kept);
   }
-  const { credential, changes } = await consult(passage, plugin, transaction, signal);
-  if (credential === null || changes?.path != null || credential.fields.lines === passage.injectedLines) return false;
+  const { credential } = await consult(passage, plugin, transaction, signal).catch((error: unknown) => {
+    plugin.onFailure(asSallyportError(error), passage.exchange.requestId);
+    throw error;
+  });
+  // As before: what is for one request only may need more than another credential.
+  if (credential === null || credential !== plugin.credentials.cached(transaction.key) || credential.fields.lines === passage.injectedLines)
+    return false;
   unplace(passage);
   place(passage, credential.fields);
   return true;
@@ -204,6 +244,7 @@ function resolveThenForward(passage: Passage, binding: Binding): void {
   if (material === null)
     waitFor(
       passage,
+      'credential.resolve',
       (signal) => resolve(credential, signal),
       (fresh) => injectAndForward(passage, binding, fresh),
     );
@@ -230,8 +271,13 @@ async function renewInjected(passage: Passage, binding: Binding, signal: AbortSi
   }
   const fresh = await resolve(credential, signal);
   if (fresh.secret.reveal() === refused.secret.reveal()) return false;
+  const { placedValues } = passage;
+  const { secrets } = passage.exchange;
   passage.query = null;
   inject(passage, binding, fresh);
+  // What was refused stays unwanted in the answer, and in the record.
+  passage.placedValues = [...placedValues, ...passage.placedValues];
+  passage.exchange.secrets = [...secrets, ...passage.exchange.secrets];
   return true;
 }
 
@@ -240,23 +286,31 @@ function forward(passage: Passage): void {
 }
 
 /** Waits for one step of an exchange and goes on when it has come; who leaves meanwhile gives it up. */
-function waitFor<T>(passage: Passage, step: (signal: AbortSignal) => Promise<T>, next: (value: T) => void, onFailure?: Failed): void {
+function waitFor<T>(
+  passage: Passage,
+  name: WaitedStep,
+  step: (signal: AbortSignal) => Promise<T>,
+  proceed: (value: T) => void,
+  onFailure?: Failed,
+): void {
   const abort = new AbortController();
   const began = performance.now();
   const { client, exchange } = passage;
   client.onGone = () => abort.abort(new SallyportError('client_aborted'));
-  const waited = (): void => {
+  const waited = (error: ErrorCode | null): void => {
     client.onGone = null;
-    exchange.resolveMs = Math.max(0, exchange.resolveMs) + performance.now() - began;
+    const ended = performance.now();
+    exchange.resolveMs = Math.max(0, exchange.resolveMs) + ended - began;
+    exchange.trace?.waited({ step: name, startTick: began, endTick: ended, error });
   };
   step(abort.signal).then(
     (value) => {
-      waited();
-      attempt(passage, () => next(value));
+      waited(null);
+      attempt(passage, () => proceed(value));
     },
     (error: unknown) => {
-      waited();
       const failure = asSallyportError(error);
+      waited(failure.code);
       onFailure?.(failure);
       if (client.closed) abandon(passage);
       else refuse(passage, withoutSource(failure));
@@ -274,11 +328,11 @@ function attempt(passage: Passage, step: () => void): void {
   }
 }
 
-/** The same failure without what only the operator should read: sources name files and quote programs. The log has all of it. */
+/** The same failure without what only the operator should read: sources and stores name files, and quote programs. The log has all of it. */
 function withoutSource(error: SallyportError): SallyportError {
-  if (error.code !== 'credential_unavailable') return error;
+  if (typeof error.members.credential !== 'string') return error;
   return new SallyportError(error.code, {
-    detail: `the credential ${String(error.members.credential)} could not be obtained`,
+    detail: `the credential ${error.members.credential} could not be obtained`,
     members: error.members,
   });
 }

@@ -1,23 +1,16 @@
+import { performance } from 'node:perf_hooks';
 import { asSallyportError } from '@sallyport/sdk';
+import type { WaitedStep } from '../exchange.js';
 import type { ResponseChanges } from '../plugins/plugin-host.js';
 import { fieldSet, hopByHopFields } from '../wire/field-names.js';
 import type { Head, HeadLimits } from '../wire/head.js';
-import type { ConsultedPlugin } from './consult.js';
+import { contentFields } from './body-fields.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import { type HeldResponse, headOf, type Review } from './forward/held-response.js';
 import type { Passage, Transaction } from './passage.js';
 
-/** What describes a body byte by byte, and is wrong once there is another one. */
-const describing = fieldSet([
-  'content-encoding',
-  'content-md5',
-  'content-range',
-  'content-digest',
-  'repr-digest',
-  'digest',
-  'etag',
-  'last-modified',
-  'accept-ranges',
-]);
+/** What a plugin that gives another body takes away, unless it names it. */
+const describing = fieldSet(contentFields);
 
 /** Lets the plugin change a response. When it fails, the response goes on as it is. */
 export function reviewByPlugin(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction): Review {
@@ -32,6 +25,28 @@ export function reviewByPlugin(passage: Passage, plugin: ConsultedPlugin, transa
       plugin.onFailure(asSallyportError(error), passage.exchange.requestId);
       return { again: false, head, replacement: null, showsErrors: false };
     }
+  };
+}
+
+/** The same review, which is noted in the trace of the exchange, if it has one. */
+export function traced({ exchange: { trace } }: Passage, step: WaitedStep, review: Review): Review {
+  if (trace === null) return review;
+  return async (held, signal) => {
+    const startTick = performance.now();
+    try {
+      return await review(held, signal);
+    } finally {
+      trace.waited({ step, startTick, endTick: performance.now(), error: null });
+    }
+  };
+}
+
+/** One review, and when that lets the response go on, the other one. */
+export function unlessAgain(first: Review, second: Review | null): Review {
+  if (second === null) return first;
+  return async (held, signal) => {
+    const verdict = await first(held, signal);
+    return verdict.again ? verdict : await second(held, signal);
   };
 }
 
@@ -54,8 +69,10 @@ function linesOf(head: Head): [string, string][] {
 function changedHead({ head }: HeldResponse, { status, fields, replacement }: ResponseChanges, limits: HeadLimits): Head {
   if (status === null && fields.names.length === 0 && replacement === null) return head;
   const touched = new Set(fields.names);
-  const code = status ?? head.statusCode;
-  const reason = status === null ? head.bytes.toString('latin1', head.targetStart, head.targetEnd) : '';
+  // A whole body is no part any more, unless the plugin says of what.
+  const whole = replacement !== null && head.statusCode === 206 && !touched.has('content-range') ? 200 : null;
+  const code = status ?? whole ?? head.statusCode;
+  const reason = code === head.statusCode ? head.bytes.toString('latin1', head.targetStart, head.targetEnd) : '';
   let text = `HTTP/1.${head.minorVersion} ${code} ${reason}\r\n`;
   for (let i = 0; i < head.count; i++) {
     const id = head.id[i];

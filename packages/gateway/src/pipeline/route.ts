@@ -19,6 +19,7 @@ export function route(passage: Passage, name: string): void {
   passage.injectedLines = destination.lines;
   passage.injectedNames = destination.injectedHeaders;
   passage.placedValues = destination.values;
+  exchange.route = 'forward';
   exchange.forwardTarget = name;
   exchange.credential = `forward ${name}`;
   exchange.injectedHeaders = destination.injectedHeaders;

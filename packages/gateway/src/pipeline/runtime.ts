@@ -9,8 +9,9 @@ import type { HeadLimits } from '../wire/head.js';
 import type { ServerTimeouts } from '../wire/server-connection.js';
 import type { Tunnel } from '../wire/tunnel.js';
 import type { BindingTable } from './bindings.js';
+import { bodyFields } from './body-fields.js';
 import type { CallerRegistry } from './callers.js';
-import type { ConsultedPlugin } from './consult.js';
+import type { ConsultedPlugin } from './consulted-plugin.js';
 import type { ForwardTarget } from './forward-targets.js';
 import type { FailureThrottle } from './throttle.js';
 
@@ -27,25 +28,6 @@ export interface Limits {
   /** What a plugin may hold of a body. */
   readonly pluginBody: number;
 }
-
-/** What describes a body and goes with it when the body is replaced. */
-const bodyFields = [
-  'content-encoding',
-  'content-type',
-  'content-language',
-  'content-location',
-  'content-md5',
-  'content-range',
-  'content-disposition',
-  'content-digest',
-  'repr-digest',
-  'digest',
-  'etag',
-  'last-modified',
-  'accept-ranges',
-  'transfer-encoding',
-  'trailer',
-];
 
 /** What a runtime is made of. */
 export type RuntimeParts = Omit<Runtime, 'hopByHop' | 'representationFields' | 'noRoomForTunnel' | 'enter' | 'leave' | 'retire'>;

@@ -5,8 +5,9 @@ import { rawClient } from '../testing/raw-client.test.support.js';
 import { plainScene, type Scene, stopEverything } from '../testing/scene.test.support.js';
 import type { Script } from '../testing/scripted-upstream.test.support.js';
 import { fieldSet } from '../wire/field-names.js';
-import { Head, Scan } from '../wire/head.js';
+import { Head } from '../wire/head.js';
 import { keptLines, statusLine } from '../wire/head-writer.js';
+import { Scan } from '../wire/scan.js';
 import { sanitize } from './sanitize.js';
 
 afterEach(stopEverything);

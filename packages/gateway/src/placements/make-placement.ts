@@ -1,10 +1,8 @@
+import type { PlacementConfig } from '../config/schema/placements.js';
 import { basicPlacement } from './basic.js';
 import { headerPlacement } from './header.js';
 import type { Placement } from './placement.js';
 import { queryPlacement } from './query.js';
-
-/** A placement as the configuration has it. */
-export type PlacementConfig = { readonly header: string; readonly format: string } | { readonly basic: { readonly username: string } } | { readonly query: string };
 
 /** The placement that is described. */
 export function makePlacement(config: PlacementConfig): Placement {

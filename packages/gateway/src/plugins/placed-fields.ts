@@ -18,6 +18,9 @@ const descriptive: ReadonlySet<string> = new Set([
   'user-agent',
 ]);
 
+/** A shorter value is a word like any other: taken out wherever it stands, it would spoil responses and give itself away. */
+const SHORTEST_SECRET = 8;
+
 /** What stands before the secret in `Authorization: Bearer …` and its like (RFC 9110 §11.4). */
 const SCHEME = /^[A-Za-z][A-Za-z0-9-]* +(?=[^ ]+$)/;
 
@@ -48,7 +51,8 @@ export class PlacedFields {
       if (credential && own.length > 0) credentialNames.push(lower);
       for (const value of own) {
         lines += `${name}: ${value}\r\n`;
-        if (credential && value !== '') values.add(value).add(value.replace(SCHEME, ''));
+        if (!credential) continue;
+        for (const secret of [value, value.replace(SCHEME, '')]) if (secret.length >= SHORTEST_SECRET) values.add(secret);
       }
     }
     this.names = fields.map(({ name }) => name.toLowerCase());

@@ -1,5 +1,5 @@
+import { nearestWords } from '@sallyport/credentials';
 import type { Credential, ResponseAction, RouteAction } from '@sallyport/sdk';
-import { nearestKeys } from '../config/nearest-key.js';
 import { checkFieldName, checkFieldValue, invalid, kindOf, shown } from './field-rules.js';
 
 const MOST_FIELDS = 64;
@@ -79,7 +79,7 @@ function object(answer: unknown, where: string, expected: string): Readonly<Reco
 /** Refuses an answer without `member` that has something which looks like it: what was meant would be ignored. */
 function refuseMisspelled(answer: Readonly<Record<string, unknown>>, member: string): void {
   if (answer[member] !== undefined) return;
-  const near = Object.keys(answer).find((key) => answer[key] !== undefined && nearestKeys(key.replaceAll('_', ''), [member]).length > 0);
+  const near = Object.keys(answer).find((key) => answer[key] !== undefined && nearestWords(key.replaceAll('_', ''), [member]).length > 0);
   if (near !== undefined) throw invalid(`an answer has a member ${shown(near)}; it is spelled ${member}`, member);
 }
 

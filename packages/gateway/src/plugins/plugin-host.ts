@@ -12,7 +12,7 @@ export interface RequestForPlugin extends RequestHead {
 }
 
 /** A response that a plugin may look at and change. */
-export interface ResponseForPlugin extends ResponseHead {
+interface ResponseForPlugin extends ResponseHead {
   readonly readBody: ReadBody;
 }
 
@@ -52,7 +52,7 @@ export interface CredentialsAnswer {
 }
 
 /** What a plugin said about a response. */
-export interface ResponseAnswer {
+interface ResponseAnswer {
   readonly action: ResponseAction | null;
   readonly changes: ResponseChanges;
 }

@@ -1,5 +1,5 @@
+import { editDistance } from '@sallyport/credentials';
 import type { Plugin } from '@sallyport/sdk';
-import { damerauLevenshtein } from '../config/nearest-key.js';
 import type { PluginMethod } from './call-failure.js';
 import { kindOf, shown } from './field-rules.js';
 
@@ -40,7 +40,7 @@ function memberNames(candidate: object): string[] {
 }
 
 function looksLike(written: string, name: string): boolean {
-  return damerauLevenshtein(plain(written).slice(0, 64), plain(name)) <= FARTHEST;
+  return editDistance(plain(written).slice(0, 64), plain(name)) <= FARTHEST;
 }
 
 function plain(name: string): string {

@@ -1,4 +1,4 @@
-import { asSallyportError, type SallyportError } from '@sallyport/sdk';
+import { asSallyportError, SallyportError } from '@sallyport/sdk';
 import { goneFailure, timeoutFailure } from './call-failure.js';
 import type { CallAnswer, CallMeans, PluginCall } from './plugin-call.js';
 import { type FromThread, fromPlainError, plainError, type ToThread } from './thread-messages.js';
@@ -103,6 +103,7 @@ export class WorkerCalls {
         break;
       case 'pong':
         if (one.verdict !== null) clearTimeout(one.verdict);
+        one.verdict = null;
         if (!one.waiting) this.#settle(one, () => {});
         break;
       case 'read-body':
@@ -127,7 +128,12 @@ export class WorkerCalls {
 
   #send(one: Pending): void {
     one.sent += 1;
-    this.#thread.post({ kind: 'call', id: one.id, call: one.call });
+    try {
+      this.#thread.post({ kind: 'call', id: one.id, call: one.call });
+    } catch (cause) {
+      const error = new SallyportError('plugin_failed', { detail: 'the call could not be handed to the thread of the plugin', cause });
+      this.#settle(one, () => one.reject(error));
+    }
   }
 
   #startClock(one: Pending): void {
@@ -163,7 +169,8 @@ export class WorkerCalls {
     one.means.signal.removeEventListener('abort', one.gone);
     one.reject(error);
     if (one.sent > 0) this.#thread.post({ kind: 'abort', id: one.id, error: plainError(error) });
-    else this.#settle(one, () => {});
+    // The thread turned a moment ago: it need not be watched for this call, which may never end.
+    if (one.sent === 0 || one.verdict === null) this.#settle(one, () => {});
   }
 
   #settle(one: Pending, tell: () => void): void {

@@ -5,6 +5,8 @@ import { compilePathGlob } from './path-glob.js';
 /** A path glob ready to be compared with a clean path, or with the forms that `pathForms` answers for any other. */
 export interface PathRule {
   readonly glob: string;
+  /** The glob in the forms of a path: only where one of them matches does the rule match. The first is for paths as they are sent. */
+  readonly forms: readonly string[];
   /** For a path that `isCleanPath` found clean, whose only form it is. Allocates nothing. */
   matchesClean(path: string): boolean;
   /** True when the glob matches every form: what an allow needs. */
@@ -34,6 +36,7 @@ export function compilePathRule(glob: string): PathRule {
   const matchers = forms.length === 1 ? [written, written, written] : forms.map(compilePathGlob);
   return {
     glob,
+    forms,
     matchesClean: written,
     matchesEvery: (paths) => paths.every((path, i) => matchers[i](path)),
     matchesSome: (paths) => paths.some((path) => matchers.some((matches) => matches(path))),

@@ -6,8 +6,8 @@ import { portMatches } from './host-pattern.js';
 import { HostTable } from './host-table.js';
 import type { Network } from './network.js';
 import { isCleanPath, pathForms } from './path-forms.js';
-import type { PathRule } from './path-rule.js';
-import { parseRule, type Rule, type RuleAction } from './rules.js';
+import { parseRule, type Rule } from './rules.js';
+import { byHostPattern, inOrder, type PathForms, pathMatches, type RulesOfHost } from './rules-of-host.js';
 
 /**
  * What to do with a CONNECT. `intercept`: every request inside is decided on its own, and `decision` only says whether one can hope.
@@ -23,7 +23,7 @@ export interface Policy {
   readonly mode: PolicyMode;
   /**
    * Decides one request: rules in the order of how specific their host is, then in file order; the first one that matches method and path wins.
-   * A rule that does not match hides nothing behind it. Allocates nothing for a clean path. `scheme` (https when left out) says which port the keys of
+   * A rule that does not match hides nothing behind it. Allocates nothing for a clean path and a host with a few path rules. `scheme` (https when left out) says which port the keys of
    * an allow-list without a port are for.
    */
   decide(host: string, port: number, method: string, path: string, scheme?: 'http' | 'https'): Decision;
@@ -32,16 +32,6 @@ export interface Policy {
   /** The rules whose host pattern fits, in the order of `decide`, up to and including the one that decides it. */
   explain(host: string, port: number, method: string, path: string, scheme?: 'http' | 'https'): readonly RuleConsidered[];
 }
-
-interface CompiledRule {
-  readonly rule: Rule;
-  readonly decision: Decision;
-  /** The same for a CONNECT that passes unseen. */
-  readonly tunnel: Decision;
-}
-
-/** `clean`: the path as sent is its only form. */
-type PathForms = 'clean' | 'ambiguous' | readonly string[];
 
 /** What a policy is made of. */
 export interface PolicyOptions {
@@ -83,12 +73,13 @@ function withAllowList(rules: Policy, list: AllowList): Policy {
 
 function compileRules(options: PolicyOptions): Policy {
   const { mode } = options;
-  const table = new HostTable<CompiledRule>();
-  for (const [i, text] of options.rules.entries()) {
-    const rule = readRule(text, i + 1);
+  const compiled = options.rules.map((text, order) => {
+    const rule = readRule(text, order + 1);
     const decision = decisionOf(rule, mode);
-    table.add(rule.host, { rule, decision, tunnel: Object.freeze({ ...decision, verdict: 'passthrough' }) });
-  }
+    return { rule, order, decision, tunnel: Object.freeze({ ...decision, verdict: 'passthrough' as const }) };
+  });
+  const table = new HostTable<RulesOfHost>();
+  for (const { pattern, rules } of byHostPattern(compiled)) table.add(pattern, rules);
   const denied = mode === 'observe' ? 'observed' : 'denied';
   const noHostRule = byMode(mode, 'no_host_rule');
   const noMethodMatch = byMode(mode, 'no_method_match');
@@ -99,32 +90,35 @@ function compileRules(options: PolicyOptions): Policy {
   return {
     mode,
     decide(host, port, method, path) {
-      const rules = table.lookup(host, port);
-      if (rules.length === 0) return noHostRule;
-      let forms: PathForms | undefined;
-      for (const { rule, decision } of rules) {
-        if (rule.methods !== null && !rule.methods.has(method)) continue;
-        if (rule.path === null) return decision;
-        // Only now does it matter how the path reads: a host without path rules takes any path.
-        forms ??= readPath(path);
-        if (forms === 'ambiguous') return ambiguous;
-        if (pathMatches(rule.action, rule.path, path, forms)) return decision;
+      const hosts = table.lookup(host, port);
+      if (hosts.length === 0) return noHostRule;
+      let forms: PathForms | 'ambiguous' | undefined;
+      for (const rules of hosts) {
+        const open = rules.openTo(method);
+        if (rules.looksAtPath(method, open)) {
+          // Only now does it matter how the path reads: a host without path rules takes any path.
+          forms ??= readPath(path);
+          if (forms === 'ambiguous') return ambiguous;
+          const found = rules.firstFor(method, path, forms, open);
+          if (found !== null) return found.decision;
+        }
+        if (open !== null) return open.decision;
       }
       return forms === undefined ? noMethodMatch : noPathMatch;
     },
     decideConnect(host, port) {
-      const rules = table.lookup(host, port);
-      if (rules.length > 0 && rules[0].rule.action === 'passthrough') return { action: 'tunnel', decision: rules[0].tunnel };
-      // The first rule that lets something out or keeps everything in settles whether there is hope.
-      const decisive = rules.find(({ rule }) => rule.action !== 'deny' || (rule.methods === null && rule.path === null));
-      const decision = decisive?.decision ?? (rules.length === 0 ? noHostRule : noAllowRule);
+      const hosts = table.lookup(host, port);
+      if (hosts.length > 0 && hosts[0].first.rule.action === 'passthrough') return { action: 'tunnel', decision: hosts[0].first.tunnel };
+      const decisive = hosts.find((rules) => rules.decisive !== null)?.decisive;
+      const decision = decisive?.decision ?? (hosts.length === 0 ? noHostRule : noAllowRule);
       return { action: decision.verdict === 'denied' ? 'refuse' : 'intercept', decision };
     },
     explain(host, port, method, path) {
       const considered: RuleConsidered[] = [];
-      for (const { pattern, value } of table.entriesFor(host)) {
-        const miss = portMatches(pattern.port, port) ? missOf(value.rule, method, path) : `it is for ${portsInWords(pattern.port)}, not ${port}`;
-        considered.push({ rule: value.rule.text, matched: miss === null, why: miss ?? 'host, port, method and path match' });
+      for (const { rule } of inOrder(table.entriesFor(host).map(({ value }) => value))) {
+        const ports = rule.host.port;
+        const miss = portMatches(ports, port) ? missOf(rule, method, path) : `it is for ${portsInWords(ports)}, not ${port}`;
+        considered.push({ rule: rule.text, matched: miss === null, why: miss ?? 'host, port, method and path match' });
         if (miss === null || miss === AMBIGUOUS) break;
       }
       return considered;
@@ -164,14 +158,8 @@ function byMode(mode: PolicyMode, reason: DecisionReason): Decision {
   return freeze(mode === 'observe' ? 'observed' : 'denied', null, reason, NO_NETWORKS);
 }
 
-function readPath(path: string): PathForms {
+function readPath(path: string): PathForms | 'ambiguous' {
   return isCleanPath(path) ? 'clean' : (pathForms(path) ?? 'ambiguous');
-}
-
-/** The careful side for each action: an allow has to match however a server reads the path, a deny already when one may read it so. */
-function pathMatches(action: RuleAction, rule: PathRule, path: string, forms: 'clean' | readonly string[]): boolean {
-  if (forms === 'clean') return rule.matchesClean(path);
-  return action === 'deny' ? rule.matchesSome(forms) : rule.matchesEvery(forms);
 }
 
 function missOf(rule: Rule, method: string, path: string): string | null {

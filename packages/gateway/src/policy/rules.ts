@@ -1,6 +1,6 @@
+import { nearestWords } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import { type HostPattern, parseHostPattern } from './host-pattern.js';
-import { nearestWord } from './nearest-word.js';
 import { type Network, parseNetwork } from './network.js';
 import { compilePathRule, type PathRule } from './path-rule.js';
 
@@ -89,8 +89,8 @@ function behind(word: Word): number {
 function readAction(word: Word): RuleAction {
   const action = ACTIONS.find((known) => known === word.text);
   if (action !== undefined) return action;
-  const nearest = nearestWord(word.text, ACTIONS);
-  const advice = nearest === null ? `a rule begins with ${ACTIONS.join(', ')}` : `did you mean "${nearest}"?`;
+  const [nearest] = nearestWords(word.text, ACTIONS);
+  const advice = nearest === undefined ? `a rule begins with ${ACTIONS.join(', ')}` : `did you mean "${nearest}"?`;
   throw invalid(word.column, `"${word.text}" is not an action; ${advice}`);
 }
 

@@ -1,5 +1,6 @@
 import type { Credential, OnIssued } from '@sallyport/credentials';
 import { type CredentialProvider, SallyportError } from '@sallyport/sdk';
+import { headerOfBinding } from '../config/schema/credentials.js';
 import type { BindingConfig } from '../config/schema.js';
 import { makePlacement } from '../placements/make-placement.js';
 import type { Placement } from '../placements/placement.js';
@@ -7,13 +8,6 @@ import { parseHostPattern } from '../policy/host-pattern.js';
 import { HostTable } from '../policy/host-table.js';
 
 const REUSE_MS = 60_000;
-
-/** The first placement of a binding that is a header; null when there is none, or the binding is not for all methods and paths. */
-export function headerOfBinding({ methods, paths, place }: BindingConfig): BindingConfig['place'][number] | null {
-  // What a provider answers is used for every method.
-  if (methods !== undefined || paths !== undefined) return null;
-  return place.find((placement) => !('query' in placement)) ?? null;
-}
 
 /**
  * A provider that gives a configured credential to the hosts that it is bound to, in the first header of the most specific binding. Throws

@@ -3,7 +3,9 @@ import { Secret } from '@sallyport/sdk';
 
 /** A digest of a part of a configuration: the same for two parts that mean the same, whatever the order of their keys. Holds no secret. */
 export function configDigest(part: unknown): string {
-  return createHash('sha256').update(JSON.stringify(canonical(part))).digest('base64');
+  return createHash('sha256')
+    .update(JSON.stringify(canonical(part)))
+    .digest('base64');
 }
 
 function canonical(part: unknown): unknown {

@@ -8,9 +8,10 @@ import {
   type Source,
 } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
-import type { GatewayConfig } from '../config/schema.js';
 import type { GrantConfig } from '../config/schema/grants.js';
+import type { GatewayConfig } from '../config/schema.js';
 import { configDigest } from './config-digest.js';
+import { countedSource } from './counted-source.js';
 import type { Share, SharedCredentials } from './shared-credentials.js';
 
 /** What grants are made with. */
@@ -18,13 +19,15 @@ export interface GrantMeans {
   readonly shared: SharedCredentials;
   /** Told of every failed fetch, and of every token that could not be saved. Must not throw. */
   readonly onCredentialFailure: (error: SallyportError) => void;
+  /** Told how each fetch ended. Must not throw. */
+  readonly onCredentialFetch: (succeeded: boolean) => void;
 }
 
 /** The credential of a grant: the one that is in use already where nothing about it has changed. `name` appears in errors. */
 export function openGrant(name: string, grant: GrantConfig, stores: GatewayConfig['token_stores'], means: GrantMeans): Share<Credential> {
   const store = grant.type === 'refresh_token' ? stores[grant.store] : null;
   return means.shared.use(configDigest(['grant', name, grant, store]), () => {
-    const source = sourceOf(name, grant, stores, means);
+    const source = countedSource(sourceOf(name, grant, stores, means), means.onCredentialFetch);
     return new Credential({ name, source, onFailure: means.onCredentialFailure });
   });
 }

@@ -5,7 +5,7 @@ import { LRUCache } from 'lru-cache';
 /** Something that several configurations may use at once; who has it releases it once. */
 export interface Share<T> {
   readonly value: T;
-  release(): void;
+  readonly release: () => void;
 }
 
 interface Shared {

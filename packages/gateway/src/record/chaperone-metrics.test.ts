@@ -1,15 +1,25 @@
 import fc from 'fast-check';
 import { Counter, Histogram, Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
+import { Exchange } from '../exchange.js';
 import { chaperoneBuckets, chaperoneMetricDefinitions } from './chaperone-metric-definitions.js';
-import { type ChaperoneMetrics, type ChaperoneRequest, createChaperoneMetrics, type ForwardErrorKind } from './chaperone-metrics.js';
+import { type ChaperoneMetrics, createChaperoneMetrics } from './chaperone-metrics.js';
 import type { Sample } from './metric-cells.js';
 
-function metrics(activeRequests = () => 0): ChaperoneMetrics {
-  return createChaperoneMetrics({ activeRequests });
+function metrics(activeRequests = () => 0, certNotAfter: () => number | null = () => null): ChaperoneMetrics {
+  return createChaperoneMetrics({ activeRequests, certNotAfter });
 }
 
-const REQUEST: ChaperoneRequest = { vendorId: 'acme', status: 200, method: 'GET', durationMs: 12, upstreamMs: 10 };
+/** A call of the sidecar that came to an end. */
+function request(changes: Partial<Exchange> = {}): Exchange {
+  const usual = { vendorId: 'acme', host: 'api.test', status: 200, method: 'GET', durationMs: 12, upstreamMs: 10 };
+  return Object.assign(new Exchange('sidecar', '127.0.0.1'), usual, changes);
+}
+
+/** One that was sent to a forward target. */
+function forwarded(target: string, changes: Partial<Exchange> = {}): Exchange {
+  return request({ route: 'forward', forwardTarget: target, ...changes });
+}
 
 /** The samples of a metric as `name{label="value",…} value`, sorted. */
 function lines(samples: readonly Sample[], name: string): string[] {
@@ -32,11 +42,9 @@ test('has the ten metrics, each with its samples', () => {
 });
 
 test('the labels of the samples are those of the definitions', () => {
-  const counted = metrics();
-  counted.observeRequest(REQUEST);
-  counted.routeDecision('forward', 'router');
-  counted.forwardTarget('router', 5, 'tls');
-  counted.certNotAfter(1_700_000_000_500);
+  const counted = metrics(undefined, () => 1_700_000_000.5);
+  counted.observe(request({ route: 'credentials' }));
+  counted.observe(forwarded('router', { upstreamMs: -1, error: 'forward_target_unavailable', upstreamError: 'upstream_tls_expired' }));
   for (const [name, samples] of counted.samples()) {
     expect(samples.length).toBeGreaterThan(0);
     for (const { labels } of samples) {
@@ -69,7 +77,7 @@ describe('requests', () => {
     [600, 'other'],
   ])('status %d is %s', (status, status_class) => {
     const counted = metrics();
-    counted.observeRequest({ ...REQUEST, status });
+    counted.observe(request({ status }));
     expect(linesOf(counted, 'chaperone_requests_total')).toEqual([
       `chaperone_requests_total{method="GET",status_class="${status_class}",vendor_id="acme"} 1`,
     ]);
@@ -83,7 +91,7 @@ describe('requests', () => {
     ['__proto__', 'other'],
   ])('method %s is %s', (method, label) => {
     const counted = metrics();
-    counted.observeRequest({ ...REQUEST, method });
+    counted.observe(request({ method }));
     expect(linesOf(counted, 'chaperone_requests_total')[0]).toContain(`method="${label}"`);
   });
 
@@ -100,8 +108,8 @@ describe('requests', () => {
     [`${'a'.repeat(63)}é`, 'unknown'],
   ])('vendor %j is %s', (vendorId, label) => {
     const counted = metrics();
-    counted.observeRequest({ ...REQUEST, vendorId });
-    counted.observeRequest({ ...REQUEST, vendorId });
+    counted.observe(request({ vendorId }));
+    counted.observe(request({ vendorId }));
     expect(linesOf(counted, 'chaperone_requests_total')).toEqual([
       `chaperone_requests_total{method="GET",status_class="2xx",vendor_id="${label}"} 2`,
     ]);
@@ -109,9 +117,9 @@ describe('requests', () => {
 
   test('more vendors than are kept apart are counted together', () => {
     const counted = metrics();
-    for (let i = 0; i < 2_000; i++) counted.observeRequest({ ...REQUEST, vendorId: `vendor-${i}` });
-    counted.observeRequest({ ...REQUEST, vendorId: '?' });
-    counted.observeRequest({ ...REQUEST, vendorId: 'vendor-0' });
+    for (let i = 0; i < 2_000; i++) counted.observe(request({ vendorId: `vendor-${i}` }));
+    counted.observe(request({ vendorId: '?' }));
+    counted.observe(request({ vendorId: 'vendor-0' }));
     const counts = linesOf(counted, 'chaperone_requests_total');
     expect(counts).toHaveLength(502);
     expect(counts).toContain('chaperone_requests_total{method="GET",status_class="2xx",vendor_id="other"} 1500');
@@ -121,28 +129,43 @@ describe('requests', () => {
 
   test('without a vendor that was called, nothing about one', () => {
     const counted = metrics();
-    counted.observeRequest({ ...REQUEST, upstreamMs: -1 });
+    counted.observe(request({ upstreamMs: -1 }));
     expect(linesOf(counted, 'chaperone_upstream_duration_seconds')).toEqual([]);
     expect(linesOf(counted, 'chaperone_request_duration_seconds')).toContain('chaperone_request_duration_seconds_count{vendor_id="acme"} 1');
   });
 });
 
-test('the rest', () => {
+test('what is no call of a vendor is not counted: operations paths, and handshakes that failed', () => {
   const counted = metrics();
+  counted.observe(request({ host: '', status: 200, upstreamMs: -1 }));
+  counted.observe(request({ host: '', method: '', status: 0, error: 'client_tls_failed', upstreamMs: -1 }));
+  expect(linesOf(counted, 'chaperone_requests_total')).toEqual([]);
+  counted.observe(request({ host: '', status: 400, error: 'target_missing', upstreamMs: -1 }));
+  expect(linesOf(counted, 'chaperone_requests_total')).toHaveLength(1);
+});
+
+test('a vendor that could not be reached is timed until its error', () => {
+  const counted = metrics();
+  counted.observe(request({ status: 502, error: 'upstream_refused', durationMs: 130, resolveMs: 20, upstreamMs: -1 }));
+  expect(linesOf(counted, 'chaperone_upstream_duration_seconds')).toContain('chaperone_upstream_duration_seconds_sum{vendor_id="acme"} 0.11');
+});
+
+test('the rest', () => {
+  const counted = metrics(undefined, () => 1_700_000_000.5);
   counted.panic();
-  counted.routeDecision('credentials', '');
-  counted.routeDecision('credentials', '');
-  counted.routeDecision('forward', 'router');
-  counted.forwardTarget('router', 20, null);
-  counted.forwardTarget('router', 20, 'timeout');
-  counted.certNotAfter(1_700_000_000_500);
+  counted.observe(request({ error: 'internal_error', status: 500 }));
+  counted.observe(request({ route: 'credentials' }));
+  counted.observe(request({ route: 'credentials' }));
+  counted.observe(forwarded('router'));
+  counted.observe(forwarded('router', { upstreamMs: -1, upstreamError: 'upstream_response_timeout', error: 'forward_target_unavailable' }));
+  counted.observe(forwarded('router', { upstreamMs: -1, error: 'client_aborted', outcome: 'aborted' }));
   counted.certRenewal(true);
   counted.certRenewal(false);
   counted.certRenewal(false);
-  expect(linesOf(counted, 'chaperone_panics_total')).toEqual(['chaperone_panics_total{} 1']);
+  expect(linesOf(counted, 'chaperone_panics_total')).toEqual(['chaperone_panics_total{} 2']);
   expect(linesOf(counted, 'chaperone_route_decisions_total')).toEqual([
     'chaperone_route_decisions_total{action="credentials",target=""} 2',
-    'chaperone_route_decisions_total{action="forward",target="router"} 1',
+    'chaperone_route_decisions_total{action="forward",target="router"} 3',
   ]);
   expect(linesOf(counted, 'chaperone_forward_target_errors_total')).toEqual([
     'chaperone_forward_target_errors_total{kind="timeout",target="router"} 1',
@@ -150,6 +173,7 @@ test('the rest', () => {
   expect(linesOf(counted, 'chaperone_forward_target_duration_seconds')).toContain(
     'chaperone_forward_target_duration_seconds_count{target="router"} 2',
   );
+  expect(linesOf(counted, 'chaperone_upstream_duration_seconds')).toContain('chaperone_upstream_duration_seconds_count{vendor_id="acme"} 3');
   expect(linesOf(counted, 'chaperone_cert_not_after_timestamp_seconds')).toEqual(['chaperone_cert_not_after_timestamp_seconds{} 1700000000.5']);
   expect(linesOf(counted, 'chaperone_cert_renewals_total')).toEqual([
     'chaperone_cert_renewals_total{status="failure"} 2',
@@ -159,27 +183,33 @@ test('the rest', () => {
 
 test('targets are bounded too', () => {
   const counted = metrics();
-  for (let i = 0; i < 1_000; i++) counted.routeDecision('forward', `target-${i}`);
+  for (let i = 0; i < 1_000; i++) counted.observe(forwarded(`target-${i}`));
   const counts = linesOf(counted, 'chaperone_route_decisions_total');
   expect(counts).toHaveLength(501);
   expect(counts).toContain('chaperone_route_decisions_total{action="forward",target="other"} 500');
 });
 
 test('counts what the Prometheus client counts', async () => {
-  const request = fc.record({
+  const call = fc.record({
     vendorId: fc.constantFrom('acme', 'bolt', 'c.d'),
     status: fc.constantFrom(200, 201, 302, 404, 500),
     method: fc.constantFrom('GET', 'POST', 'DELETE'),
     durationMs: fc.constantFrom(0, 10, 10.5, 25, 149, 1_000, 10_000, 10_001),
     upstreamMs: fc.constantFrom(0, 5, 250, 99_000),
   });
+  const faults = {
+    upstream_tls_failed: 'tls',
+    upstream_refused: 'connection',
+    upstream_idle_timeout: 'timeout',
+    upstream_response_malformed: 'other',
+  } as const;
   const forward = fc.record({
     target: fc.constantFrom('r', 's'),
     ms: fc.nat(20_000),
-    kind: fc.constantFrom<ForwardErrorKind | null>(null, 'tls', 'other'),
+    fault: fc.option(fc.constantFrom(...(Object.keys(faults) as (keyof typeof faults)[]))),
   });
   await fc.assert(
-    fc.asyncProperty(fc.array(request, { maxLength: 30 }), fc.array(forward, { maxLength: 10 }), async (requests, forwards) => {
+    fc.asyncProperty(fc.array(call, { maxLength: 30 }), fc.array(forward, { maxLength: 10 }), async (calls, forwards) => {
       const counted = metrics();
       const options = { help: 'x', registers: [new Registry()] };
       const buckets = [...chaperoneBuckets];
@@ -188,16 +218,21 @@ test('counts what the Prometheus client counts', async () => {
       const upstream = new Histogram({ ...options, name: 'chaperone_upstream_duration_seconds', labelNames: ['vendor_id'], buckets });
       const toTarget = new Histogram({ ...options, name: 'chaperone_forward_target_duration_seconds', labelNames: ['target'], buckets });
       const errors = new Counter({ ...options, name: 'chaperone_forward_target_errors_total', labelNames: ['target', 'kind'] });
-      for (const one of requests) {
-        counted.observeRequest(one);
-        total.inc({ vendor_id: one.vendorId, status_class: `${Math.floor(one.status / 100)}xx`, method: one.method });
-        duration.observe({ vendor_id: one.vendorId }, one.durationMs / 1000);
+      const count = ({ vendorId, status, method, durationMs }: Exchange): void => {
+        total.inc({ vendor_id: vendorId, status_class: `${Math.floor(status / 100)}xx`, method });
+        duration.observe({ vendor_id: vendorId }, durationMs / 1000);
+      };
+      for (const one of calls.map(request)) {
+        counted.observe(one);
+        count(one);
         upstream.observe({ vendor_id: one.vendorId }, one.upstreamMs / 1000);
       }
-      for (const { target, ms, kind } of forwards) {
-        counted.forwardTarget(target, ms, kind);
+      for (const { target, ms, fault } of forwards) {
+        const one = forwarded(target, { durationMs: ms, upstreamMs: fault === null ? ms : -1, upstreamError: fault });
+        counted.observe(one);
+        count(one);
         toTarget.observe({ target }, ms / 1000);
-        if (kind !== null) errors.inc({ target, kind });
+        if (fault !== null) errors.inc({ target, kind: faults[fault] });
       }
       for (const metric of [total, duration, upstream, toTarget, errors]) {
         const { name, values } = await metric.get();

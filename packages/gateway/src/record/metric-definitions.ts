@@ -51,7 +51,10 @@ export const metricDefinitions = {
   sallyport_policy_denials_total: {
     type: 'counter',
     help: 'Exchanges that the policy denied, by why.',
-    labels: { reason: '`rule`, `mode`, `no_host_rule`, `no_method_match`, `no_path_match`, `ambiguous_path`, or `address` for addresses that may not be dialed' },
+    labels: {
+      reason:
+        '`rule`, `mode`, `no_host_rule`, `no_method_match`, `no_path_match`, `ambiguous_path`, or `address` for addresses that may not be dialed',
+    },
   },
   sallyport_credential_lookups_total: {
     type: 'counter',

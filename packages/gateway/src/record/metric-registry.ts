@@ -59,11 +59,22 @@ export function addProcessMetrics(registry: Registry): void {
 export async function collectMetrics(registry: Registry): Promise<readonly CollectedMetric[]> {
   const metrics = await registry.getMetricsAsJSON();
   // The declared type of `type` is a numeric enum; what is there is the word.
-  return metrics.map(({ name, help, type, values }) => ({ name, help, type: type as unknown as CollectedMetric['type'], values: values.map(defined) }));
+  return metrics.map(({ name, help, type, values }) => ({
+    name,
+    help,
+    type: type as unknown as CollectedMetric['type'],
+    values: values.map(defined),
+  }));
 }
 
 /** Labels without those that have no value. */
-function defined({ labels, ...value }: { readonly labels: Readonly<Record<string, string | number | undefined>>; readonly value: number }): CollectedValue {
+function defined({
+  labels,
+  ...value
+}: {
+  readonly labels: Readonly<Record<string, string | number | undefined>>;
+  readonly value: number;
+}): CollectedValue {
   const known = Object.entries(labels).filter((label): label is [string, string | number] => label[1] !== undefined);
   return { ...value, labels: Object.fromEntries(known) };
 }

@@ -2,6 +2,7 @@ import { type ErrorCode, errorCatalogue, Secret } from '@sallyport/sdk';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Exchange } from '../exchange.js';
+import { chaperoneMetricDefinitions } from './chaperone-metric-definitions.js';
 import { metricDefinitions } from './metric-definitions.js';
 import { createMetrics, type Metrics } from './metrics.js';
 
@@ -150,6 +151,66 @@ describe('The metrics', () => {
     });
   });
 
+  test('count why requests were denied, whether credentials were at hand, and handshakes that failed', async () => {
+    const metrics = createMetrics({ version: '1' });
+    metrics.observe(exchange({ outcome: 'refused', error: 'policy_denied', denial: 'no_path_match' }));
+    metrics.observe(exchange({ outcome: 'refused', error: 'address_denied' }));
+    metrics.observe(exchange({ resolveMs: 0 }));
+    metrics.observe(exchange({ resolveMs: 0 }));
+    metrics.observe(exchange({ resolveMs: 12 }));
+    metrics.observe(exchange({ outcome: 'failed', error: 'client_tls_failed' }));
+    metrics.observe(exchange({ outcome: 'failed', error: 'forward_target_unavailable', upstreamError: 'upstream_tls_expired' }));
+    metrics.credentialFetched(true);
+    metrics.credentialFetched(false);
+    metrics.credentialFetched(false);
+    metrics.pluginCalled('signCsr', 'failed', 30);
+    metrics.watch('sallyport_certificate_not_after_seconds', { listener: 'forward' }, () => null);
+    metrics.watch('sallyport_certificate_not_after_seconds', { listener: 'sidecar' }, () => 1_800_000_000);
+    const families = await scrape(metrics);
+    const samples = (name: string): Record<string, number> => Object.fromEntries(families.get(name)?.samples ?? []);
+    expect(samples('sallyport_policy_denials_total')).toEqual({
+      'sallyport_policy_denials_total{reason="no_path_match"}': 1,
+      'sallyport_policy_denials_total{reason="address"}': 1,
+    });
+    expect(samples('sallyport_credential_lookups_total')).toEqual({
+      'sallyport_credential_lookups_total{result="hit"}': 2,
+      'sallyport_credential_lookups_total{result="miss"}': 1,
+    });
+    expect(samples('sallyport_credential_fetches_total')).toEqual({
+      'sallyport_credential_fetches_total{result="succeeded"}': 1,
+      'sallyport_credential_fetches_total{result="failed"}': 2,
+    });
+    expect(samples('sallyport_tls_handshake_failures_total')).toEqual({
+      'sallyport_tls_handshake_failures_total{side="client"}': 1,
+      'sallyport_tls_handshake_failures_total{side="upstream"}': 1,
+    });
+    expect(samples('sallyport_plugin_duration_seconds')).toMatchObject({
+      'sallyport_plugin_duration_seconds_bucket{le="0.025",method="signCsr",result="failed"}': 0,
+      'sallyport_plugin_duration_seconds_bucket{le="0.05",method="signCsr",result="failed"}': 1,
+      'sallyport_plugin_duration_seconds_sum{method="signCsr",result="failed"}': 0.03,
+    });
+    expect(samples('sallyport_certificate_not_after_seconds')).toEqual({
+      'sallyport_certificate_not_after_seconds{listener="sidecar"}': 1_800_000_000,
+    });
+  });
+
+  test('of Chaperone stand beside ours while the sidecar listens', async () => {
+    const metrics = createMetrics({ version: '1' });
+    metrics.watch('sallyport_active_exchanges', { door: 'sidecar' }, () => 7);
+    metrics.watch('sallyport_certificate_not_after_seconds', { listener: 'sidecar' }, () => 1_800_000_000);
+    metrics.certificateRenewed(false);
+    metrics.internalFault();
+    expect([...(await scrape(metrics)).keys()].filter((name) => name.startsWith('chaperone_'))).toEqual([]);
+    metrics.setSidecar(true);
+    const families = await scrape(metrics);
+    expect([...families.keys()].filter((name) => name.startsWith('chaperone_'))).toEqual(Object.keys(chaperoneMetricDefinitions));
+    const values = ['chaperone_active_connections', 'chaperone_cert_not_after_timestamp_seconds', 'chaperone_panics_total'].map((name) =>
+      families.get(name)?.samples.get(name),
+    );
+    expect(values).toEqual([7, 1_800_000_000, 1]);
+    expect(families.get('chaperone_cert_renewals_total')?.samples.get('chaperone_cert_renewals_total{status="failure"}')).toBe(1);
+  });
+
   test('keep the counts of credentials that stay over a reload, and count reloads and faults', async () => {
     const metrics = createMetrics({ version: '1' });
     const injected = exchange({ credential: 'stays', secrets: [new Secret('material')] });
@@ -203,6 +264,9 @@ describe('The metrics', () => {
       status: fc.nat(999),
       outcome: fc.constantFrom('completed' as const, 'refused' as const, 'failed' as const, 'aborted' as const),
       error: fc.option(fc.constantFrom(...(Object.keys(errorCatalogue) as ErrorCode[]))),
+      denial: fc.option(fc.string()),
+      vendorId: fc.string(),
+      forwardTarget: fc.option(fc.constantFrom('a', 'b')),
       credential: fc.option(fc.string()),
       secrets: fc.constantFrom([], [new Secret('material')]),
       upstreamMs: fc.oneof(fc.constant(-1), fc.double({ min: 0, max: 1e6, noNaN: true })),
@@ -213,6 +277,7 @@ describe('The metrics', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(arbitrary, { minLength: 1, maxLength: 60 }), async (list) => {
         const metrics = createMetrics({ version: '1' });
+        metrics.setSidecar(true);
         for (const changes of list) metrics.observe(exchange(changes));
         const families = await scrape(metrics);
         const total = (name: string): number => [...(families.get(name)?.samples.values() ?? [])].reduce((sum, value) => sum + value, 0);

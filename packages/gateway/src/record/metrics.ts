@@ -68,13 +68,21 @@ export function createMetrics({ version }: { readonly version: string }): Metric
   let faults = 0;
   let sidecarListens = false;
   let registries: ReturnType<typeof loadRegistries> | undefined;
+  /** What the cells held when they were last asked, once for all their metrics. */
+  let scraped: { own: ReturnType<typeof cells.samples>; compatible: ReturnType<typeof chaperone.samples> } | null = null;
 
   async function loadRegistries() {
     const { addProcessMetrics, collectMetrics, createRegistry } = await import('./metric-registry.js');
     const own = await createRegistry(metricDefinitions, (name) => ownSamples(name));
     addProcessMetrics(own);
-    const compatible = await createRegistry(chaperoneMetricDefinitions, (name) => chaperone.samples().get(name) ?? []);
-    return { shown: () => (sidecarListens ? [own, compatible] : [own]), collectMetrics };
+    const compatible = await createRegistry(chaperoneMetricDefinitions, (name) => scraped?.compatible.get(name) ?? []);
+    return {
+      scrape: () => {
+        scraped = { own: cells.samples(), compatible: chaperone.samples() };
+        return sidecarListens ? [own, compatible] : [own];
+      },
+      collectMetrics,
+    };
   }
 
   function ownSamples(name: MetricName): readonly Sample[] {
@@ -96,7 +104,7 @@ export function createMetrics({ version }: { readonly version: string }): Metric
       case 'sallyport_build_info':
         return [{ labels: { version, node: process.versions.node }, value: 1 }];
       default:
-        return cells.samples().get(name) ?? watchedSamples(name);
+        return scraped?.own.get(name) ?? watchedSamples(name);
     }
   }
 
@@ -126,7 +134,9 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     credentialFetched(succeeded) {
       fetches[succeeded ? 'succeeded' : 'failed']++;
     },
-    certificateRenewed: chaperone.certRenewal,
+    certificateRenewed(succeeded) {
+      chaperone.certRenewal(succeeded);
+    },
     internalFault() {
       faults++;
       chaperone.panic();
@@ -138,14 +148,14 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     },
     async render() {
       registries ??= loadRegistries();
-      const shown = (await registries).shown();
+      const shown = (await registries).scrape();
       const texts = await Promise.all(shown.map((registry) => registry.metrics()));
       return { contentType: shown[0].contentType, text: texts.join('\n') };
     },
     async collect() {
       registries ??= loadRegistries();
-      const { shown, collectMetrics } = await registries;
-      return (await Promise.all(shown().map(collectMetrics))).flat();
+      const { scrape, collectMetrics } = await registries;
+      return (await Promise.all(scrape().map(collectMetrics))).flat();
     },
   };
 }

@@ -27,5 +27,10 @@ export function problemDocument(error: SallyportError, context: ProblemContext):
     request_id: context.requestId,
     ...(context.rule === undefined || context.rule === null ? {} : { rule: context.rule }),
   };
-  return JSON.stringify({ ...fixed, error: title, ...error.members, ...fixed });
+  try {
+    return JSON.stringify({ ...fixed, error: title, ...error.members, ...fixed });
+  } catch {
+    // A plugin may put into the members of its errors what JSON cannot hold.
+    return JSON.stringify({ ...fixed, error: title });
+  }
 }

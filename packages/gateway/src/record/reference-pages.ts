@@ -1,3 +1,4 @@
+import { chaperoneBuckets, chaperoneMetricDefinitions } from './chaperone-metric-definitions.js';
 import { durationBuckets, type MetricDefinition, metricDefinitions } from './metric-definitions.js';
 import { eventFields } from './request-event.js';
 
@@ -27,15 +28,22 @@ export function eventsPage(): string {
 
 /** docs/metrics.md: what `/metrics` of the ops listener shows, made from the definitions that it is rendered from. */
 export function metricsPage(): string {
-  const definitions: readonly (readonly [string, MetricDefinition])[] = Object.entries(metricDefinitions);
-  const rows = definitions.map(([name, { type, help, labels }]) => [`\`${name}\``, type, help, labelList(labels)]);
   return page('Metrics', [
     'The ops listener answers `GET /metrics` in the text format of Prometheus. Every label takes its values from a bounded set: neither callers ' +
       'nor hosts nor paths are labels. What happened in one exchange is in the log; see [events](events.md).',
-    table(['Metric', 'Type', 'Meaning', 'Labels'], rows),
+    metricTable(metricDefinitions),
     `The durations are counted in the buckets ${durationBuckets.join(', ')} seconds and beyond.`,
+    'While the sidecar listens, the metrics of Chaperone are there as well, under its names, so that dashboards and alerts made for it go on working:',
+    metricTable(chaperoneMetricDefinitions),
+    `Their durations are counted in the buckets ${chaperoneBuckets.join(', ')} seconds and beyond.`,
+    'The same numbers go to a collector where the configuration says so; see [telemetry](telemetry.md).',
     'On top come the metrics of the process and of Node.js: `process_…` and `nodejs_…`, counted from the first scrape on where they need counting.',
   ]);
+}
+
+function metricTable(definitions: Readonly<Record<string, MetricDefinition>>): string {
+  const rows = Object.entries(definitions).map(([name, { type, help, labels }]) => [`\`${name}\``, type, help, labelList(labels)]);
+  return table(['Metric', 'Type', 'Meaning', 'Labels'], rows);
 }
 
 function labelList(labels: Readonly<Record<string, string>>): string {

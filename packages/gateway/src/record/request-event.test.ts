@@ -1,9 +1,23 @@
 import { Secret } from '@sallyport/sdk';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Exchange } from '../exchange.js';
+import { Exchange, type ExchangeTrace } from '../exchange.js';
 import { MASK } from './redaction.js';
-import { eventFields, formatEvent } from './request-event.js';
+import { eventFields, formatEvent, type RecordedTarget } from './request-event.js';
+
+const TRACE: ExchangeTrace = {
+  traceId: '0af7651916cd43dd8448eb211c80319c',
+  spanId: 'b7ad6b7169203331',
+  parent: null,
+  sampled: true,
+  attempts: [],
+  waits: [],
+  called: null,
+  serviceId: '',
+  attempt: () => '',
+  attemptAgain: (head) => head,
+  waited: () => {},
+};
 
 /** An exchange in which every step took place. */
 function fullExchange(changes: Partial<Exchange> = {}): Exchange {
@@ -11,6 +25,8 @@ function fullExchange(changes: Partial<Exchange> = {}): Exchange {
     new Exchange('forward', '127.0.0.1'),
     {
       requestId: 'c0ffee',
+      trace: TRACE,
+      vendorId: 'acme',
       caller: { name: 'ci', kind: 'token', credentials: 'all' },
       method: 'GET',
       host: 'api.example.com',
@@ -19,6 +35,7 @@ function fullExchange(changes: Partial<Exchange> = {}): Exchange {
       query: '?token=in-the-query',
       verdict: 'allowed',
       rule: 'allow api.example.com',
+      forwardTarget: 'router',
       credential: 'github',
       injectedHeaders: ['authorization', 'x-api-key'],
       resolveMs: 0.5,
@@ -38,8 +55,8 @@ function fullExchange(changes: Partial<Exchange> = {}): Exchange {
   );
 }
 
-function parsed(exchange: Exchange): Record<string, unknown> {
-  const line = formatEvent(exchange);
+function parsed(exchange: Exchange, recorded?: RecordedTarget): Record<string, unknown> {
+  const line = formatEvent(exchange, recorded);
   expect(line.endsWith('}\n')).toBe(true);
   expect(line.indexOf('\n')).toBe(line.length - 1);
   return JSON.parse(line) as Record<string, unknown>;
@@ -47,7 +64,7 @@ function parsed(exchange: Exchange): Record<string, unknown> {
 
 describe('The request event', () => {
   test('holds the documented fields in the documented order, each with its type', () => {
-    const event = parsed(fullExchange());
+    const event = parsed(fullExchange(), 'full');
     expect(Object.keys(event)).toEqual(eventFields.map(({ name }) => name));
     for (const { name, type } of eventFields) {
       const value = event[name];
@@ -67,10 +84,13 @@ describe('The request event', () => {
       time: Math.round(exchange.startedAt + 13.5),
       msg: 'exchange',
       request_id: 'c0ffee',
+      trace_id: '0af7651916cd43dd8448eb211c80319c',
+      span_id: 'b7ad6b7169203331',
       door: 'forward',
       kind: 'request',
       caller: 'ci',
       client_address: '127.0.0.1',
+      vendor_id: 'acme',
       method: 'GET',
       scheme: 'https',
       host: 'api.example.com',
@@ -78,6 +98,7 @@ describe('The request event', () => {
       path: '/repos/a',
       verdict: 'allowed',
       rule: 'allow api.example.com',
+      forward_target: 'router',
       credential: 'github',
       injected_headers: ['authorization', 'x-api-key'],
       upstream_address: '203.0.113.7:443',
@@ -109,8 +130,12 @@ describe('The request event', () => {
     expect(parsed(fullExchange(end)).level).toBe(level);
   });
 
-  test('never holds the query', () => {
+  test('holds as much of the target as the configuration says', () => {
     expect(formatEvent(fullExchange())).not.toContain('in-the-query');
+    expect(parsed(fullExchange(), 'host')).not.toHaveProperty('path');
+    expect(parsed(fullExchange(), 'host')).toMatchObject({ host: 'api.example.com', port: 443 });
+    expect(parsed(fullExchange({ query: '?a=in%2Dthe-query', secrets: [new Secret('in-the-query')] }), 'full').query).toBe(`?a=${MASK}`);
+    expect(parsed(fullExchange({ query: '' }), 'full')).not.toHaveProperty('query');
   });
 
   test('is one line of JSON whatever the texts are, and gives short ones back unchanged', () => {
@@ -158,10 +183,12 @@ describe('The request event', () => {
             method: echo,
             host: echo,
             path,
+            query: `?${echo}`,
+            vendorId: echo,
             errorDetail: echo,
             secrets: values.map((value) => new Secret(value)),
           });
-          const line = formatEvent(exchange);
+          const line = formatEvent(exchange, 'full');
           for (const text of Object.values(JSON.parse(line) as Record<string, unknown>)) {
             for (const value of values) expect(decodeURIComponent(String(text))).not.toContain(value);
           }

@@ -17,7 +17,18 @@ export interface EventField {
 }
 
 /** The most characters of the texts that others decide on; what is longer is cut and ends in `…`. */
-const LIMITS = { requestId: 256, name: 128, address: 64, method: 32, host: 256, path: 2048, query: 2048, rule: 512, detail: 1024, header: 128 } as const;
+const LIMITS = {
+  requestId: 256,
+  name: 128,
+  address: 64,
+  method: 32,
+  host: 256,
+  path: 2048,
+  query: 2048,
+  rule: 512,
+  detail: 1024,
+  header: 128,
+} as const;
 
 /** The most header names that a record lists. */
 const HEADER_NAMES = 32;
@@ -40,7 +51,13 @@ export const eventFields: readonly EventField[] = [
   field('host', 'string', chars(LIMITS.host), 'The host of the target.', 'the target is known'),
   field('port', 'number', '', 'The port of the target.', 'the target is known'),
   field('path', 'string', chars(LIMITS.path), 'The path of the target.', 'the target is known; never for tunnels, nor where `log.target` is `host`'),
-  field('query', 'string', chars(LIMITS.query), 'The query of the target as the client sent it, with its `?`.', '`log.target` is `full` and there is one'),
+  field(
+    'query',
+    'string',
+    chars(LIMITS.query),
+    'The query of the target as the client sent it, with its `?`.',
+    '`log.target` is `full` and there is one',
+  ),
   field(
     'verdict',
     'string',

@@ -1,6 +1,7 @@
 import { createPrivateKey, randomBytes, X509Certificate } from 'node:crypto';
 import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode, ifPresent, syncFolders, writeNewFile } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import { keyIdentifier } from './certificate-fields.js';
 import type { Root } from './root-certificate.js';
@@ -16,10 +17,10 @@ import type { Root } from './root-certificate.js';
  * leaves the old pair or the new one, without a lock that could be left behind, and never halves of both.
  */
 export interface AuthorityFiles {
-  /** The text of `ca.crt`; undefined when there is no such file. */
-  readonly certificate: string | undefined;
-  /** The text of `ca.key`; undefined when there is no such file. */
-  readonly key: string | undefined;
+  /** The text of `ca.crt`; null when there is no such file. */
+  readonly certificate: string | null;
+  /** The text of `ca.key`; null when there is no such file. */
+  readonly key: string | null;
 }
 
 /** Where the two halves of the authority in `dir` are. */
@@ -34,7 +35,7 @@ export function authorityPaths(dir: string): { certificate: string; key: string 
 export async function checkDirectory(dir: string, create: boolean): Promise<void> {
   if (create) await onDisk(mkdir(dir, { recursive: true, mode: 0o700 }), `${dir} cannot be made`);
   const stats = await onDisk(ifPresent(stat(dir)), `${dir} cannot be read`);
-  if (stats === undefined) throw noAuthority(dir);
+  if (stats === null) throw noAuthority(dir);
   if (!stats.isDirectory()) throw new SallyportError('authority_invalid', { detail: `${dir} is not a directory.` });
   if ((stats.mode & 0o022) !== 0) {
     throw new SallyportError('authority_permissions', {
@@ -50,7 +51,7 @@ export async function checkDirectory(dir: string, create: boolean): Promise<void
  */
 export async function readAuthorityFiles(dir: string): Promise<AuthorityFiles> {
   const files = await readBoth(dir);
-  if (files.key === undefined || belongTogether(files)) return files;
+  if (files.key === null || belongTogether(files)) return files;
   await finishPublication(dir, files.key);
   // Also when there was nothing to finish: another process may have been between the two files.
   return readBoth(dir);
@@ -70,21 +71,21 @@ export async function publishRoot(dir: string, root: Root, { replace }: { replac
   };
   const publish = async (): Promise<void> => {
     try {
-      await writeDurably(pending, root.certificatePem, 0o644);
-      await writeDurably(newKey, root.keyPem, 0o600);
-      await syncDirectory(dir);
+      await writeNewFile(pending, root.certificatePem, 0o644);
+      await writeNewFile(newKey, root.keyPem, 0o600);
+      await syncFolders(dir);
       // Unlike rename, link refuses a name that is taken: exactly one of several processes gets it.
       await (replace ? rename(newKey, paths.key) : link(newKey, paths.key));
     } catch (error) {
       await discard();
-      if (!replace && isErrno(error, 'EEXIST')) return;
+      if (!replace && errorCode(error) === 'EEXIST') return;
       throw error;
     }
     // From here on a failure leaves the pending certificate where the next reader finds it.
-    await syncDirectory(dir);
+    await syncFolders(dir);
     // By way of the key that is there now: another process may have replaced ours a moment ago.
     await readAuthorityFiles(dir);
-    await syncDirectory(dir);
+    await syncFolders(dir);
     await discard();
   };
   await onDisk(publish(), `The certificate authority cannot be written to ${dir}`);
@@ -106,7 +107,7 @@ async function readBoth(dir: string): Promise<AuthorityFiles> {
 }
 
 function belongTogether({ certificate, key }: AuthorityFiles): boolean {
-  if (certificate === undefined || key === undefined) return false;
+  if (certificate === null || key === null) return false;
   try {
     return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
   } catch {
@@ -122,7 +123,7 @@ async function finishPublication(dir: string, key: string): Promise<void> {
     return;
   }
   // Asked first, because on a read-only file system renaming fails for another reason than that there is nothing to rename.
-  if ((await ifPresent(stat(pending))) === undefined) return;
+  if ((await ifPresent(stat(pending))) === null) return;
   await onDisk(ifPresent(rename(pending, authorityPaths(dir).certificate)), `${pending} cannot be renamed to ca.crt`);
 }
 
@@ -130,10 +131,10 @@ function pendingPath(dir: string, keyId: string): string {
   return `${authorityPaths(dir).certificate}.${keyId}`;
 }
 
-async function readText(path: string, check?: (path: string, mode: number) => void): Promise<string | undefined> {
-  const read = async (): Promise<string | undefined> => {
+async function readText(path: string, check?: (path: string, mode: number) => void): Promise<string | null> {
+  const read = async (): Promise<string | null> => {
     const file = await ifPresent(open(path, 'r'));
-    if (file === undefined) return undefined;
+    if (file === null) return null;
     try {
       // The mode of what was opened, which is what is read, whatever the name stands for a moment later.
       check?.(path, (await file.stat()).mode);
@@ -153,50 +154,17 @@ function checkKeyMode(path: string, mode: number): void {
   });
 }
 
-async function writeDurably(path: string, text: string, mode: number): Promise<void> {
-  const file = await open(path, 'wx', mode);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
-async function syncDirectory(dir: string): Promise<void> {
-  const handle = await open(dir, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-async function ifPresent<T>(operation: Promise<T>): Promise<T | undefined> {
-  try {
-    return await operation;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-}
-
 async function onDisk<T>(operation: Promise<T>, problem: string): Promise<T> {
   try {
     return await operation;
   } catch (error) {
     if (error instanceof SallyportError) throw error;
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
     throw new SallyportError('authority_invalid', {
-      detail: `${problem} (${reason}).`,
+      detail: `${problem} (${errorCode(error)}).`,
       hint: 'Check the path `gateway.authority.dir` and the rights of the user that runs Sallyport.',
       cause: error,
     });
   }
-}
-
-function isErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }
 
 function octal(mode: number): string {

@@ -2,18 +2,18 @@ import 'reflect-metadata';
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { generateKeyPairSync, webcrypto, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import * as x509 from '@peculiar/x509';
 import type { SallyportError } from '@sallyport/sdk';
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { exportCertificate, openAuthority, regenerateAuthority } from './authority.js';
 import { keyIdentifier } from './certificate-fields.js';
+import { compileTls } from './compiled-sources.test.support.js';
 import { certificatePem } from './pem.js';
 import { generateRoot, type Root } from './root-certificate.js';
 
@@ -313,26 +313,12 @@ describe('export', () => {
 });
 
 describe('several at once', () => {
-  /** The sources as JavaScript, for child processes: Node 20 does not read TypeScript. */
   let build: string;
 
   beforeAll(async () => {
     build = join(base, 'build');
-    await compile(new URL('./', import.meta.url), join(build, 'tls'));
-    await compile(new URL('../../../sdk/src/', import.meta.url), join(build, 'sdk'));
-    await writeFile(join(build, 'package.json'), '{ "type": "module" }');
-    // Where imports of packages are looked for.
-    await symlink(fileURLToPath(new URL('../../../../node_modules', import.meta.url)), join(base, 'node_modules'));
+    await compileTls(build);
   });
-
-  async function compile(from: URL, to: string): Promise<void> {
-    await mkdir(to, { recursive: true });
-    const compilerOptions = { module: ModuleKind.ESNext, target: ScriptTarget.ES2022, verbatimModuleSyntax: true };
-    for (const name of (await readdir(from)).filter((each) => each.endsWith('.ts') && !each.endsWith('.test.ts'))) {
-      const { outputText } = transpileModule(await readFile(new URL(name, from), 'utf8'), { compilerOptions });
-      await writeFile(join(to, name.replace(/ts$/, 'js')), outputText.replaceAll("'@sallyport/sdk'", "'../sdk/index.js'"));
-    }
-  }
 
   /** Runs `body` in a process that says `ready` first; it may use the two functions, `dir`, and `go`, kept once the process is sent a line. */
   async function start(body: string): Promise<{ process: ChildProcess; lines: AsyncIterator<string> }> {

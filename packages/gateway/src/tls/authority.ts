@@ -28,7 +28,7 @@ export interface Authority {
 export async function openAuthority({ dir, create }: { dir: string; create: boolean }): Promise<Authority> {
   await checkDirectory(dir, create);
   let files = await readAuthorityFiles(dir);
-  if (create && files.certificate === undefined && files.key === undefined) {
+  if (create && files.certificate === null && files.key === null) {
     await publishRoot(dir, await generateRoot(), { replace: false });
     files = await readAuthorityFiles(dir);
   }
@@ -57,9 +57,9 @@ export function exportCertificate(authority: Authority, format: CertificateForma
 
 function authorityFrom(dir: string, files: AuthorityFiles): Authority {
   const paths = authorityPaths(dir);
-  if (files.certificate === undefined && files.key === undefined) throw noAuthority(dir);
-  if (files.certificate === undefined) throw invalid(`${paths.key} is there, but ${paths.certificate} is missing.`);
-  if (files.key === undefined) throw invalid(`${paths.certificate} is there, but ${paths.key} is missing.`);
+  if (files.certificate === null && files.key === null) throw noAuthority(dir);
+  if (files.certificate === null) throw invalid(`${paths.key} is there, but ${paths.certificate} is missing.`);
+  if (files.key === null) throw invalid(`${paths.certificate} is there, but ${paths.key} is missing.`);
 
   const certificate = readCertificate(paths.certificate, files.certificate);
   const key = readKey(paths.key, files.key);

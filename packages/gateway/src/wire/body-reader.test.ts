@@ -2,8 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BodyKind, BodyReader, requestBodyKind, responseBodyKind } from './body-reader.js';
 import { fieldName, forbiddenTrailers, hopByHopFields } from './field-names.js';
-import { Head, Scan } from './head.js';
+import { Head } from './head.js';
 import { trailerSection } from './head-writer.js';
+import { Scan } from './scan.js';
 
 interface Outcome {
   /** What goes on as it is, and the trailer section that its holder writes after it. */

@@ -1,8 +1,9 @@
 import { CR, LF } from './characters.js';
 import { type ChunkDataSink, ChunkedScanner } from './chunked.js';
 import { forbiddenTrailers } from './field-names.js';
-import { Head, Scan } from './head.js';
+import { Head } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
+import { Scan } from './scan.js';
 
 /** How the end of a body is found (RFC 9112 §6.3). */
 export const BodyKind = { none: 0, length: 1, chunked: 2, untilClose: 3 } as const;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Field, fieldId, fieldName, fieldSet, hopByHopFields } from './field-names.js';
-import { Scan } from './head.js';
+import { Scan } from './scan.js';
 import { bytes, feed } from './testing/head-verdict.test.support.js';
 
 describe('field ids', () => {

@@ -96,11 +96,8 @@ export const Field = {
 /** The highest id that `Head` looks into while it scans. */
 export const LAST_FRAMING_FIELD = Field.expect;
 
-/**
- * Fields that end at each hop (RFC 9110 §7.6.1) or that we write ourselves: never copied from one side to the other.
- * `Connection` may nominate more for a single message.
- */
-export const hopByHopFields: FieldSet = fieldSet([
+/** Names that end at each hop in any part of a message (RFC 9110 §7.6.1), and those that we write ourselves. */
+const perHop = [
   'host',
   'content-length',
   'transfer-encoding',
@@ -112,26 +109,17 @@ export const hopByHopFields: FieldSet = fieldSet([
   'proxy-connection',
   'proxy-authorization',
   'proxy-authenticate',
-  'proxy-authentication-info',
-  'http2-settings',
-]);
+];
+
+/** Fields that are never copied from one side to the other. `Connection` may nominate more for a single message. */
+export const hopByHopFields: FieldSet = fieldSet([...perHop, 'proxy-authentication-info', 'http2-settings']);
 
 /**
  * Fields that a trailer section may not hold (RFC 9110 §6.5.1): framing, routing, request modifiers, authentication,
  * response control data and how to read the content.
  */
 export const forbiddenTrailers: FieldSet = fieldSet([
-  'host',
-  'content-length',
-  'transfer-encoding',
-  'connection',
-  'upgrade',
-  'te',
-  'trailer',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authorization',
-  'proxy-authenticate',
+  ...perHop,
   'authorization',
   'www-authenticate',
   'cookie',

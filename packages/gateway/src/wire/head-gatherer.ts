@@ -1,4 +1,5 @@
-import { type Head, Scan, type ScanResult } from './head.js';
+import type { Head } from './head.js';
+import { Scan, type ScanResult } from './scan.js';
 
 const FIRST_SIZE = 1024;
 

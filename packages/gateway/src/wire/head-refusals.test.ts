@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { Head, Scan } from './head.js';
+import { Head } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
+import { Scan } from './scan.js';
 import { bytes, feed, get, scanner, verdictAtEverySplit } from './testing/head-verdict.test.support.js';
 
 describe('request heads that are refused, at every split', () => {

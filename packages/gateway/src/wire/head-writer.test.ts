@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fieldId, fieldSet, hopByHopFields } from './field-names.js';
-import { Head, Scan } from './head.js';
+import { Head } from './head.js';
 import { cutByPrefix, isFieldValue, keptLines, statusLine, trailerSection } from './head-writer.js';
+import { Scan } from './scan.js';
 
 function scan(text: string, kind: 'request' | 'response' = 'request'): Head {
   const head = new Head({ size: 8192, count: 64 });

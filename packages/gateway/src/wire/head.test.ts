@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Field } from './field-names.js';
-import { Head, Scan } from './head.js';
+import { Head } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
+import { Scan } from './scan.js';
 import { bytes, feed, get, type Kind, verdictAtEverySplit } from './testing/head-verdict.test.support.js';
 
 describe('request heads that are taken', () => {

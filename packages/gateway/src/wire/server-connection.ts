@@ -3,9 +3,13 @@ import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import { BodyKind, BodyReader, requestBodyKind } from './body-reader.js';
 import { type Deadlined, deadlineIn, deadlines } from './deadlines.js';
 import { ownBytes, readDirectly, readIndirectly } from './direct-reads.js';
-import { Head, type HeadLimits, Scan, type ScanResult } from './head.js';
+import { Head, type HeadLimits } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
+import { LingeringClose } from './lingering-close.js';
 import { bytesDealtWith } from './read-buffers.js';
+import type { RequestSink } from './request-sink.js';
+import { Scan, type ScanResult } from './scan.js';
+import { WaitingBytes } from './waiting-bytes.js';
 
 /** Milliseconds; 0 means no limit. */
 export interface ServerTimeouts {
@@ -25,23 +29,6 @@ export interface RequestHandler {
   /** The connection is gone, or its socket was handed over. */
   onClosed(connection: ServerConnection): void;
 }
-
-/** Takes the body of the request that is open, and learns what happens to its client. */
-export interface RequestSink {
-  /** Bytes of the body, as they came; whoever keeps them longer takes `ownBytes`. False: no more until `resumeBody`. */
-  onRequestBody(bytes: Buffer, start: number, end: number): boolean;
-  onRequestEnd(): void;
-  /** The body cannot be read to its end: malformed, or silent for too long. */
-  onRequestFault(error: SallyportError): void;
-  /** The client is gone; nothing can be written any more. */
-  onClientGone(code: ErrorCode): void;
-  /** The client takes bytes again after a `write` that answered false. */
-  onClientDrain(): void;
-}
-
-const PIPELINED_BYTES = 65_536;
-const LINGER = 2_000;
-const LINGER_BYTES = 1_048_576;
 
 const State = { head: 0, exchange: 1, lingering: 2, detached: 3, closed: 4 } as const;
 type State = (typeof State)[keyof typeof State];
@@ -72,14 +59,14 @@ export class ServerConnection implements Deadlined {
   readonly #handler: RequestHandler;
   readonly #timeouts: ServerTimeouts;
   readonly #gatherer: HeadGatherer;
+  readonly #waiting: WaitingBytes;
   #state: State = State.head;
   #sink: RequestSink | null = null;
-  #rest: Buffer | null = null;
   #bodyBlocked = false;
   #pumping = false;
   #inputEnded = false;
   #awaitsClientDrain = false;
-  #lingered = 0;
+  #lingering: LingeringClose | null = null;
   #draining = false;
 
   /** `transport` is the TCP connection below `socket` where that speaks TLS and was made here. */
@@ -90,6 +77,7 @@ export class ServerConnection implements Deadlined {
     this.#timeouts = timeouts;
     this.head = new Head(limits);
     this.#gatherer = new HeadGatherer(this.head);
+    this.#waiting = new WaitingBytes(socket);
     this.deadline = deadlineIn(timeouts.head);
     deadlines.watch(this);
     readDirectly(socket, this.#onDirectRead);
@@ -113,7 +101,7 @@ export class ServerConnection implements Deadlined {
 
   /** True while bytes of the body have been read and not been taken: they follow as soon as a sink is attached. */
   get bodyAtHand(): boolean {
-    return !this.body.done && this.#rest !== null;
+    return !this.body.done && this.#waiting.some;
   }
 
   /** Bytes that were read before this object was there, in front of everything that still comes. */
@@ -189,7 +177,8 @@ export class ServerConnection implements Deadlined {
 
   /** Hands the socket over, with the bytes that were read beyond the request head. After that this object takes no part any more. */
   detach(): Buffer | null {
-    const rest = this.#rest === null ? null : ownBytes(this.#rest, 0, this.#rest.length);
+    const waiting = this.#waiting.take();
+    const rest = waiting === null ? null : ownBytes(waiting, 0, waiting.length);
     this.#leave(State.detached);
     this.socket.pause();
     this.#handler.onClosed(this);
@@ -197,21 +186,12 @@ export class ServerConnection implements Deadlined {
   }
 
   onDeadline(): void {
-    switch (this.#state) {
-      case State.head:
-        if (!this.#gatherer.partial) {
-          this.destroy(this.#awaitsClientDrain);
-          return;
-        }
+    if (this.#state === State.head) {
+      if (this.#gatherer.partial)
         this.#refuse(new SallyportError('client_head_timeout', { detail: `the request head was not complete after ${this.#timeouts.head} ms` }));
-        return;
-      case State.exchange:
-        if (this.#awaitsClientDrain) this.#gone('client_idle_timeout');
-        else this.#sink?.onRequestFault(new SallyportError('client_idle_timeout', { detail: `no byte of the body for ${this.#timeouts.idle} ms` }));
-        return;
-      default:
-        this.destroy(this.writePending);
-    }
+      else this.destroy(this.#awaitsClientDrain);
+    } else if (this.#awaitsClientDrain) this.#gone('client_idle_timeout');
+    else this.#sink?.onRequestFault(new SallyportError('client_idle_timeout', { detail: `no byte of the body for ${this.#timeouts.idle} ms` }));
   }
 
   readonly #onData = (chunk: Buffer): void => this.#take(chunk, chunk.length);
@@ -224,25 +204,15 @@ export class ServerConnection implements Deadlined {
   };
 
   #take(bytes: Buffer, length: number): void {
-    if (this.#state === State.lingering) {
-      this.#lingered += length;
-      if (this.#lingered > LINGER_BYTES) this.socket.destroy();
-      return;
-    }
-    if (this.#rest !== null) {
-      // Rare: more bytes while an earlier read waits. `#hold` pauses the socket once that is too much.
-      const all = Buffer.concat([this.#rest, bytes.subarray(0, length)]);
-      this.#hold(all, 0, all.length);
-      return;
-    }
-    this.#pump(bytes, 0, length);
+    if (this.#lingering !== null) this.#lingering.passOver(length);
+    else if (this.#waiting.some) this.#waiting.add(bytes, length);
+    else this.#pump(bytes, 0, length);
   }
 
   #pumpRest(): void {
-    const rest = this.#rest;
-    this.#rest = null;
+    const rest = this.#waiting.take();
     if (rest !== null) this.#pump(rest, 0, rest.length);
-    if (this.#rest === null && !this.#bodyBlocked && (this.#state === State.head || this.#state === State.exchange)) {
+    if (!this.#waiting.some && !this.#bodyBlocked && (this.#state === State.head || this.#state === State.exchange)) {
       if (this.socket.isPaused()) this.socket.resume();
       if (this.#inputEnded) this.#onInputEnd();
     }
@@ -255,13 +225,13 @@ export class ServerConnection implements Deadlined {
     while (p < end) {
       if (this.#state === State.head) {
         if (this.#awaitsClientDrain) {
-          this.#hold(chunk, p, end);
+          this.#waiting.keep(chunk, p, end);
           break;
         }
         p = this.#readHead(chunk, p, end);
       } else if (this.#state === State.exchange) {
         if (this.body.done || this.#sink === null || this.#bodyBlocked) {
-          this.#hold(chunk, p, end);
+          this.#waiting.keep(chunk, p, end);
           break;
         }
         p = this.#readBody(chunk, p, end);
@@ -283,17 +253,16 @@ export class ServerConnection implements Deadlined {
     }
     const { head } = this;
     this.#state = State.exchange;
-    const kept = head.minorVersion === 1 ? !head.connectionClose : head.connectionKeepAlive && !head.connectionClose;
-    this.persistent = kept && !this.#draining;
+    this.persistent = head.keepsConnection && !this.#draining;
     this.bodyKind = requestBodyKind(head);
     this.body.begin(this.bodyKind, head.contentLength);
     this.#bodyBlocked = false;
     this.#awaitClient();
     const next = this.#gatherer.consumed;
     // A handler that takes the socket over finds here what was read too far.
-    this.#rest = next < end ? chunk.subarray(next, end) : null;
+    this.#waiting.note(chunk, next, end);
     this.#handler.onRequest(this);
-    if ((this.#state as State) !== State.detached) this.#rest = null;
+    if ((this.#state as State) !== State.detached) this.#waiting.take();
     return next;
   }
 
@@ -324,15 +293,9 @@ export class ServerConnection implements Deadlined {
     this.deadline = awaited ? deadlineIn(this.#timeouts.idle) : Number.POSITIVE_INFINITY;
   }
 
-  /** Keeps bytes that nobody takes yet, and stops reading when they are too many: whoever is not read from cannot be seen to go. */
-  #hold(chunk: Buffer, start: number, end: number): void {
-    this.#rest = ownBytes(chunk, start, end);
-    if (this.#rest.length > PIPELINED_BYTES) this.socket.pause();
-  }
-
   readonly #onEnd = (): void => {
     this.#inputEnded = true;
-    if (this.#rest === null) this.#onInputEnd();
+    if (!this.#waiting.some) this.#onInputEnd();
   };
 
   #onInputEnd(): void {
@@ -356,10 +319,6 @@ export class ServerConnection implements Deadlined {
     }
     this.#awaitClient();
     this.#sink?.onClientDrain();
-  };
-
-  readonly #onFlushed = (): void => {
-    if (this.#state === State.lingering) this.deadline = deadlineIn(LINGER);
   };
 
   readonly #onClose = (): void => {
@@ -388,17 +347,12 @@ export class ServerConnection implements Deadlined {
     this.head.release();
   }
 
-  /**
-   * Closes our half and reads what still comes for a moment (RFC 9112 §9.6): closing both at once could make the client's system throw away a
-   * response that it has not read. The moment begins when the last byte has left: until then the client has the time of every slow reader.
-   */
   #linger(): void {
     this.#state = State.lingering;
-    this.#rest = null;
+    this.#waiting.take();
     this.#awaitsClientDrain = false;
-    this.socket.end();
-    this.deadline = deadlineIn(this.writePending ? this.#timeouts.idle : LINGER);
-    if (this.writePending) this.socket.once('finish', this.#onFlushed);
+    this.deadline = Number.POSITIVE_INFINITY;
+    this.#lingering = new LingeringClose(this, this.#timeouts.idle);
     if (this.#inputEnded) this.socket.destroySoon();
     else this.socket.resume();
   }
@@ -406,7 +360,8 @@ export class ServerConnection implements Deadlined {
   #leave(state: State): void {
     this.#state = state;
     this.#sink = null;
-    this.#rest = null;
+    this.#waiting.take();
+    this.#lingering?.end();
     this.deadline = Number.POSITIVE_INFINITY;
     deadlines.forget(this);
     this.socket.off('data', this.#onData);

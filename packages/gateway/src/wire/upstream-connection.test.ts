@@ -5,21 +5,10 @@ import { type TestAuthority, testAuthority } from '../testing/test-authority.tes
 import { poisonReadBuffers } from './read-buffers.js';
 import { responses } from './testing/ambiguous-messages.test.support.js';
 import { CollectedResponse } from './testing/collected-response.test.support.js';
+import { begin, OK, REQUEST } from './testing/upstream-exchange.test.support.js';
 import { noTimeouts, UpstreamPort } from './testing/upstream-port.test.support.js';
 import { readResponse } from './testing/wire-reading.test.support.js';
 import { UpstreamConnection } from './upstream-connection.js';
-
-const REQUEST = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
-
-/** Opens an exchange whose request is sent. */
-function begin(connection: UpstreamConnection, method = 'GET'): CollectedResponse {
-  const response = new CollectedResponse(connection);
-  connection.begin(response, method);
-  connection.write(REQUEST);
-  connection.requestSent();
-  return response;
-}
 
 let authority: TestAuthority;
 let port: UpstreamPort;

@@ -2,27 +2,11 @@ import type { Socket } from 'node:net';
 import { SallyportError } from '@sallyport/sdk';
 import { BodyKind, BodyReader, responseBodyKind } from './body-reader.js';
 import { type Deadlined, deadlineIn, deadlines } from './deadlines.js';
-import { Head, type HeadLimits, Scan, type ScanResult } from './head.js';
+import { Head, type HeadLimits } from './head.js';
 import { HeadGatherer } from './head-gatherer.js';
-import { bytesDealtWith, returnLargeBuffer, SMALL_READ, takeLargeBuffer } from './read-buffers.js';
-
-/** Takes the response to the request that is open on an upstream connection. */
-export interface ResponseSink {
-  /** An interim response (1xx but 101) is complete in `connection.head`. */
-  onInterimResponse(): void;
-  /**
-   * The final response head is complete in `connection.head`; `bytes[start, end)` is what the same read holds of the body.
-   * False: no more until `resume`.
-   */
-  onResponse(bytes: Buffer, start: number, end: number): boolean;
-  /** Bytes of the body. False: no more until `resume`. */
-  onResponseBody(bytes: Buffer, start: number, end: number): boolean;
-  onResponseEnd(): void;
-  /** The response will not come, or not to its end. */
-  onUpstreamGone(error: SallyportError): void;
-  /** The upstream takes request bytes again after a `write` that answered false. */
-  onUpstreamDrain(): void;
-}
+import { ReadMemory } from './read-memory.js';
+import type { ResponseSink } from './response-sink.js';
+import { Scan, type ScanResult } from './scan.js';
 
 /** Milliseconds; 0 means no limit. */
 export interface UpstreamTimeouts {
@@ -55,11 +39,8 @@ export class UpstreamConnection implements Deadlined {
 
   readonly #timeouts: UpstreamTimeouts;
   readonly #gatherer: HeadGatherer;
-  readonly #small = Buffer.allocUnsafeSlow(SMALL_READ);
+  readonly #memory = new ReadMemory();
   #socket: Socket | null = null;
-  #buffer: Buffer = this.#small;
-  #lent = false;
-  #filled = false;
   #state: State = State.idle;
   #sink: ResponseSink | null = null;
   #method = '';
@@ -81,7 +62,7 @@ export class UpstreamConnection implements Deadlined {
 
   /** The options under which the socket of this connection has to be made: it reads straight into our buffer. */
   readonly onread = {
-    buffer: (): Buffer => this.#nextBuffer(),
+    buffer: (): Buffer => this.#memory.next(this.#state === State.body || this.#state === State.detached),
     callback: (length: number, buffer: Uint8Array): boolean => this.#onRead(buffer as Buffer, length),
   };
 
@@ -148,18 +129,14 @@ export class UpstreamConnection implements Deadlined {
     this.#socket?.resume();
   }
 
-  /** Leaves the memory of the current read alone: the answer is given back with `returnLargeBuffer` when it is free. Null when it was copied anyway. */
+  /** As `ReadMemory.lend`. */
   lend(): Buffer | null {
-    if (this.#buffer === this.#small || this.#lent) return null;
-    this.#lent = true;
-    return this.#buffer;
+    return this.#memory.lend();
   }
 
   /** Whether another request may follow: the response was read to its end and both sides agreed to keep the connection. */
   get reusable(): boolean {
-    const { head } = this;
-    const kept = head.minorVersion === 1 ? !head.connectionClose : head.connectionKeepAlive && !head.connectionClose;
-    return kept && this.#state === State.idle && this.#requestSent && !this.#excess && this.bodyKind !== BodyKind.untilClose;
+    return this.head.keepsConnection && this.#state === State.idle && this.#requestSent && !this.#excess && this.bodyKind !== BodyKind.untilClose;
   }
 
   /** Takes the connection out of use. */
@@ -193,24 +170,9 @@ export class UpstreamConnection implements Deadlined {
     );
   }
 
-  #nextBuffer(): Buffer {
-    const current = this.#buffer;
-    const streaming = this.#state === State.body || this.#state === State.detached;
-    if (this.#lent) {
-      this.#lent = false;
-      this.#buffer = streaming ? takeLargeBuffer() : this.#small;
-    } else if (streaming && this.#filled && current === this.#small) this.#buffer = takeLargeBuffer();
-    else if (!streaming && current !== this.#small) {
-      returnLargeBuffer(current);
-      this.#buffer = this.#small;
-    }
-    return this.#buffer;
-  }
-
   #onRead(buffer: Buffer, length: number): boolean {
-    this.#filled = length === buffer.length;
     const flowing = this.#state === State.detached ? this.#onDetachedRead(buffer, length) : this.#consume(buffer, length);
-    if (!this.#lent) bytesDealtWith(buffer, length);
+    this.#memory.dealtWith(buffer, length);
     if (!flowing) this.#stopped = true;
     return flowing;
   }
@@ -360,10 +322,7 @@ export class UpstreamConnection implements Deadlined {
     this.#sink = null;
     this.deadline = Number.POSITIVE_INFINITY;
     deadlines.forget(this);
-    if (state === State.closed && this.#buffer !== this.#small && !this.#lent) {
-      returnLargeBuffer(this.#buffer);
-      this.#buffer = this.#small;
-    }
+    if (state === State.closed) this.#memory.close();
   }
 }
 

@@ -2,20 +2,8 @@ import { performance } from 'node:perf_hooks';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { CollectedResponse } from './testing/collected-response.test.support.js';
 import { settled } from './testing/server-port.test.support.js';
+import { begin, OK, REQUEST } from './testing/upstream-exchange.test.support.js';
 import { UpstreamPort } from './testing/upstream-port.test.support.js';
-import type { UpstreamConnection } from './upstream-connection.js';
-
-const REQUEST = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
-const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello';
-
-/** Opens an exchange whose request is sent. */
-function begin(connection: UpstreamConnection, method = 'GET'): CollectedResponse {
-  const response = new CollectedResponse(connection);
-  connection.begin(response, method);
-  connection.write(REQUEST);
-  connection.requestSent();
-  return response;
-}
 
 let port: UpstreamPort;
 

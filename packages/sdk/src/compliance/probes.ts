@@ -1,7 +1,7 @@
 import type { MutableBody, MutableRequest, MutableResponse } from '../plugin.js';
 
 /** A body that remembers what was done to it. */
-export interface ProbeBody extends MutableBody {
+interface ProbeBody extends MutableBody {
   /** True when `replace` was called. */
   readonly wasReplaced: boolean;
   /** True when somebody wrote into bytes that `bytes` had handed out. */

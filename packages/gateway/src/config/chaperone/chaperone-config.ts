@@ -1,11 +1,11 @@
 import { accessSync, constants } from 'node:fs';
 import { resolve } from 'node:path';
+import { editDistance } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import type { z } from 'zod';
 import { parseNetwork } from '../../policy/network.js';
 import type { Tree } from '../document-tree.js';
 import { complaintsOf } from '../issues.js';
-import { damerauLevenshtein } from '../nearest-key.js';
 import { ConfigError, type Problem } from '../problems.js';
 import { readAllowList } from './allow-list.js';
 import { checkKeys, type Findings, noFindings, type Path } from './findings.js';
@@ -181,7 +181,7 @@ function doubtfulVariables(file: string, env: Environment): Problem[] {
     (name) => /^CHAPERONE_(SERVER|UPSTREAM|OBSERVABILITY)_/.test(name) && isSet(env[name]) && !known.includes(name),
   );
   return candidates.slice(0, 20).flatMap((name) => {
-    const near = known.filter((one) => Math.abs(one.length - name.length) < 3 && damerauLevenshtein(name, one) < 3);
+    const near = known.filter((one) => Math.abs(one.length - name.length) < 3 && editDistance(name, one) < 3);
     if (near.length === 0) return [];
     const message = `the environment variable ${name.slice(0, 80)} sets nothing; did you mean ${near.join(' or ')}?`;
     return [{ file, line: 1, column: 1, key: '', message, excerpt: null }];

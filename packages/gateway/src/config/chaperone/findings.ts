@@ -1,5 +1,5 @@
+import { didYouMean, nearestWords } from '@sallyport/credentials';
 import { locate, type Tree } from '../document-tree.js';
-import { nearestKeys, suggestion } from '../nearest-key.js';
 import { ConfigError, type Problem } from '../problems.js';
 import type { VerbatimDocument } from './verbatim-document.js';
 
@@ -102,8 +102,8 @@ export function checkMap(findings: Findings, path: Path, here: readonly string[]
 }
 
 function messageForUnknown(key: string, here: readonly string[], known: readonly string[]): string {
-  const near = nearestKeys(key, here);
-  if (near.length > 0) return `unknown key${suggestion(near)}`;
+  const near = nearestWords(key, here);
+  if (near.length > 0) return `unknown key${didYouMean(near)}`;
   const homes = known.filter((path) => path.endsWith(`.${key}`)).map((path) => path.slice(0, -key.length - 1));
   return homes.length > 0 ? `unknown key here; it belongs to ${homes.join(' or ')}` : `unknown key; known here: ${here.join(', ')}`;
 }

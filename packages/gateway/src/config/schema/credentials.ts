@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { parseHostPattern } from '../../policy/host-pattern.js';
 import { compilePathRule } from '../../policy/path-rule.js';
 import { grantSchema } from './grants.js';
-import { placementsSchema } from './placements.js';
+import { type PlacementConfig, placementsSchema } from './placements.js';
 import { duration, flag, name, parsedText, path, secretValue, text, type ValueContext } from './values.js';
 
 /** The credentials by name: where each comes from, and the bindings that say where it may go. */
@@ -80,6 +80,20 @@ function bindingSchema(context: ValueContext) {
     place: placementsSchema(context),
     plaintext: flag().prefault(false).describe('Whether the credential may also be sent over http://.'),
   });
+}
+
+/** What of a binding says whether a provider may give its credential. */
+interface HeaderBinding {
+  readonly methods?: readonly string[] | undefined;
+  readonly paths?: readonly string[] | undefined;
+  readonly place: readonly PlacementConfig[];
+}
+
+/** The first placement of a binding that is a header; null when there is none, or the binding is not for all methods and paths. */
+export function headerOfBinding({ methods, paths, place }: HeaderBinding): PlacementConfig | null {
+  // What a provider answers is used for every method.
+  if (methods !== undefined || paths !== undefined) return null;
+  return place.find((placement) => !('query' in placement)) ?? null;
 }
 
 /** A program written as a path is a path like any other; a bare name is looked up in PATH. */

@@ -51,7 +51,7 @@ export function clientCredentialsSchema(context: ValueContext) {
     .transform((written, issues): ClientCredentialsConfig => {
       const url = checkedUrl('token_url', written.token_url, written.insecure, issues);
       const authentication = authenticationOf(written, issues);
-      if (authentication.method === 'none')
+      if (written.auth === 'none')
         issues.addIssue({ code: 'custom', path: ['auth'], message: 'client credentials need a client_secret or a private_key' });
       return { type: written.type, options: { ...endpointOf(written), url, authentication, ...defined({ scopes: written.scopes }) } };
     });

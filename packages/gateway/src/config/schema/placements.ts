@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { headerName, text, type ValueContext, value } from './values.js';
 
 /** Where a credential goes in a request. `format` holds `{secret}` or `{secret.FIELD}` where the material goes. */
-type PlacementConfig = { header: string; format: string } | { basic: { username: string } } | { query: string };
+export type PlacementConfig = { header: string; format: string } | { basic: { username: string } } | { query: string };
 
 const DEFAULT_FORMAT = '{secret}';
 const BRACED_WORD = /\{([A-Za-z][^{}]*)\}/g;

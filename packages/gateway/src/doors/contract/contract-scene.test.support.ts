@@ -68,7 +68,7 @@ export async function stopContracts(): Promise<void> {
 export async function contract({ keys = {}, env = {}, plugin, script = echo, inside = [] }: ContractOptions = {}): Promise<Contract> {
   const directory = await temporaryDirectory();
   const at = (name: string): string => join(directory, name);
-  const [trusted, servers, clients] = await Promise.all([upstreamAuthority(), clientAuthority('Servers'), clientAuthority('Platform')]);
+  const [trusted, servers, clients] = await Promise.all([upstreamAuthority(), clientAuthority('Servers'), clientAuthority('Clients')]);
   const vendor = await startUpstream(script, trusted.serverFor('vendor.test'));
   const [own, platform] = await Promise.all([
     servers.issue({ subject: [{ CN: ['gateway'] }], names: [{ type: 'dns', value: 'gateway.test' }], purposes: [SERVER_AUTHENTICATION] }),
@@ -98,7 +98,7 @@ export async function contract({ keys = {}, env = {}, plugin, script = echo, ins
     log: { ...read.log, file: at('log') },
   };
   const exchanges: Exchange[] = [];
-  let waiting: (() => void)[] = [];
+  const waiting: (() => void)[] = [];
   const gateway = await startGateway(config, {
     version: '0.0.0-test',
     ...(plugin === undefined ? {} : { plugin }),
@@ -159,12 +159,18 @@ export async function contract({ keys = {}, env = {}, plugin, script = echo, ins
 /** Nested objects from dotted paths. */
 function tree(keys: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const root: Record<string, unknown> = {};
-  for (const [path, value] of Object.entries(keys)) {
-    const steps = path.split('.');
-    const last = steps.pop() as string;
-    let place = root;
-    for (const step of steps) place = (place[step] ??= {}) as Record<string, unknown>;
-    place[last] = value;
-  }
+  for (const [path, value] of Object.entries(keys)) setAt(root, path, value);
   return root;
+}
+
+/** Writes a value at a dotted path, and makes the objects on the way there. */
+export function setAt(root: Record<string, unknown>, path: string, value: unknown): void {
+  const steps = path.split('.');
+  const last = steps.pop() as string;
+  let place = root;
+  for (const step of steps) {
+    place[step] ??= {};
+    place = place[step] as Record<string, unknown>;
+  }
+  place[last] = value;
 }

@@ -1,6 +1,7 @@
 import { SallyportError } from '@sallyport/sdk';
 import { BodyKind, BodyReader } from '../../wire/body-reader.js';
-import { Head, type HeadLimits, Scan } from '../../wire/head.js';
+import { Head, type HeadLimits } from '../../wire/head.js';
+import { Scan } from '../../wire/scan.js';
 import type { ResponseShape } from './response-head.js';
 
 /** What becomes of a response that was held back. */

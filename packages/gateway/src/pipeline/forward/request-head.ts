@@ -9,6 +9,8 @@ import type { Passage } from '../passage.js';
 export function requestHead(passage: Passage, target: DialTarget): string {
   const { exchange, client, door, injectedLines, query, wholeBody, destination } = passage;
   const { head } = client;
+  // Nothing is held back until somebody asks for it.
+  if (wholeBody !== null) head.cutField(Field.expect);
   if (door.controlPrefix !== null) cutByPrefix(head, door.controlPrefix);
   const kept = keptLines(head, door.controlFields);
   const path = destination === null ? `${exchange.path}${query ?? exchange.query}` : destination.pathAndQuery;

@@ -1,20 +1,19 @@
 import { type ErrorCode, SallyportError } from '@sallyport/sdk';
 import { BodyKind } from '../../wire/body-reader.js';
-import { Field } from '../../wire/field-names.js';
-import type { RequestSink, ServerConnection } from '../../wire/server-connection.js';
+import type { RequestSink } from '../../wire/request-sink.js';
+import type { ServerConnection } from '../../wire/server-connection.js';
 import { withoutChunks } from './held-response.js';
 
 /**
- * Reads the whole body of the request that is open, without its framing, at most `limit` bytes. A client that waits to be told so is told to send it
- * (RFC 9110 §10.1.1). Errors: `body_too_large`, `client_aborted`, and what the wire finds wrong with the body.
+ * Reads the whole body of the request that is open, without its framing, at most `limit` bytes; none when it has been read. A client that waits to be
+ * told so is told to send it (RFC 9110 §10.1.1). Errors: `body_too_large`, `client_aborted`, and what the wire finds wrong with the body.
  */
 export async function wholeRequestBody(client: ServerConnection, limit: number): Promise<Buffer> {
+  // Nothing to wait for, and whoever takes part in the exchange already stays attached.
+  if (client.body.done) return Buffer.alloc(0);
   const { head } = client;
   if (head.contentLength > limit) throw tooLarge(limit);
-  if (head.expectsContinue) {
-    if (!client.body.done && !client.bodyAtHand && head.minorVersion === 1) client.write('HTTP/1.1 100 Continue\r\n\r\n');
-    head.cutField(Field.expect);
-  }
+  if (head.expectsContinue && !client.bodyAtHand && head.minorVersion === 1) client.write('HTTP/1.1 100 Continue\r\n\r\n');
   return await new Promise((resolve, reject) => client.attach(new Collector(client.bodyKind, limit, resolve, reject)));
 }
 

@@ -16,8 +16,8 @@ export interface MetricExportOptions {
 
 /** Sends what `/metrics` shows to a collector. */
 export interface MetricExport {
-  /** Sends once more and ends. */
-  close(): Promise<void>;
+  /** Ends. With `flush` the numbers are sent once more before. */
+  close(flush: boolean): Promise<void>;
 }
 
 /** Begins to send; the first time after one interval. At most one export is under way. */
@@ -52,10 +52,10 @@ export function createMetricExport(exporter: PushMetricExporter, options: Metric
 
   const timer = setInterval(() => void send(), options.interval).unref();
   return {
-    async close() {
+    async close(flush) {
       clearInterval(timer);
       await sending;
-      await send();
+      if (flush) await send();
       await exporter.shutdown();
     },
   };

@@ -19,8 +19,8 @@ export interface SpanExport {
   record(exchange: Exchange): void;
   /** Exchanges whose spans were lost: the queue was full, or the collector did not take them. */
   readonly dropped: number;
-  /** Sends what waits; resolves once the collector has it, or has refused it. To be called once. */
-  close(): Promise<void>;
+  /** Ends. With `flush` what waits is sent before, and it resolves once the collector has it, or has refused it. To be called once. */
+  close(flush: boolean): Promise<void>;
 }
 
 /** The most characters of waiting exchanges: a full queue of very long paths is bounded too. */
@@ -84,14 +84,17 @@ export function createSpanExport(exporter: SpanExporter, origin: SpanOrigin, bou
     get dropped() {
       return dropped;
     },
-    async close() {
+    async close(flush) {
       closed = true;
-      for (;;) {
-        if (sending === null) send();
-        if (sending === null) break;
-        await sending;
+      clearTimeout(timer);
+      if (!flush) {
+        dropped += queue.length;
+        queue = [];
       }
-      queue = [];
+      do {
+        await sending;
+        send();
+      } while (sending !== null);
       await exporter.shutdown();
     },
   };

@@ -11,7 +11,7 @@ import { isBaggage, isTraceState } from './trace-lists.js';
 import { formatTraceparent, parseTraceparent, type TraceParent } from './trace-parent.js';
 
 /** What a door knows of a request that is not in its exchange. */
-export interface TracedRequest {
+interface TracedRequest {
   readonly connection: ServerConnection;
   /** Field that carries the correlation id. */
   readonly correlationField: number;

@@ -31,7 +31,7 @@ export interface ClientAuthority extends Issued {
 }
 
 const HOUR = 3_600_000;
-export const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
+const CLIENT_AUTHENTICATION = '1.3.6.1.5.5.7.3.2';
 export const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 

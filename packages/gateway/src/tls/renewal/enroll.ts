@@ -1,9 +1,9 @@
-import { rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode, ifPresent, placeFile } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import { nameText, readNames } from './alternative-names.js';
 import { makeRequest } from './certificate-request.js';
-import { makeDirectory, placeFile, reasonOf } from './durable-files.js';
 
 export interface EnrollOptions {
   /** DNS names and IP addresses that clients call; at least one. */
@@ -56,10 +56,10 @@ interface FileToPlace {
 export async function placeFiles(directory: string, force: boolean, files: readonly FileToPlace[]): Promise<void> {
   let current = directory;
   try {
-    await makeDirectory(directory);
+    await mkdir(directory, { recursive: true, mode: 0o750 });
     for (const { path } of files) {
       current = path;
-      if (!force && (await exists(path))) throw filesExist(path);
+      if (!force && (await ifPresent(stat(path))) !== null) throw filesExist(path);
     }
     for (const { path } of force ? files.slice(1) : []) {
       current = path;
@@ -71,7 +71,7 @@ export async function placeFiles(directory: string, force: boolean, files: reado
     }
   } catch (cause) {
     if (cause instanceof SallyportError) throw cause;
-    throw new SallyportError('certificate_files_failed', { detail: `${current} cannot be written (${reasonOf(cause)}).`, cause });
+    throw new SallyportError('certificate_files_failed', { detail: `${current} cannot be written (${errorCode(cause)}).`, cause });
   }
 }
 
@@ -80,17 +80,7 @@ async function place(path: string, text: string, force: boolean): Promise<void> 
     await placeFile(path, text, { replace: force });
   } catch (error) {
     // Somebody else has made it since it was looked for.
-    if (reasonOf(error) === 'EEXIST') throw filesExist(path);
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (reasonOf(error) === 'ENOENT') return false;
+    if (errorCode(error) === 'EEXIST') throw filesExist(path);
     throw error;
   }
 }

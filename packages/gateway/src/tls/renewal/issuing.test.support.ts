@@ -28,7 +28,7 @@ export interface Issuer {
   intermediate(name: string, wanted?: Wanted): Promise<Issuer>;
 }
 
-export const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
 export const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 export const DAY = 86_400_000;
 

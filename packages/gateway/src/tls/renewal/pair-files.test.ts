@@ -2,10 +2,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ModuleKind, ScriptTarget, transpileModule } from 'typescript';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { removeTemporaryDirectories, temporaryDirectory } from '../../testing/temporary-directory.test.support.js';
+import { compileTls } from '../compiled-sources.test.support.js';
 import { readNames } from './alternative-names.js';
 import { makeRequest } from './certificate-request.js';
 import { type Issuer, rootIssuer } from './issuing.test.support.js';
@@ -144,22 +144,7 @@ describe('an installation that ends at any step', () => {
 
   beforeAll(async () => {
     build = join(await temporaryDirectory(), 'build');
-    const compile = async (from: URL, to: string): Promise<void> => {
-      await mkdir(to, { recursive: true });
-      const compilerOptions = { module: ModuleKind.ESNext, target: ScriptTarget.ES2022, verbatimModuleSyntax: true };
-      for (const name of (await readdir(from)).filter((each) => each.endsWith('.ts') && !each.includes('.test.'))) {
-        const { outputText } = transpileModule(await readFile(new URL(name, from), 'utf8'), { compilerOptions });
-        await writeFile(
-          join(to, name.replace(/ts$/, 'js')),
-          outputText.replaceAll("'@sallyport/sdk'", `'${pathToFileURL(join(build, 'sdk/index.js')).href}'`),
-        );
-      }
-    };
-    await compile(new URL('./', import.meta.url), join(build, 'tls/renewal'));
-    await compile(new URL('../', import.meta.url), join(build, 'tls'));
-    await compile(new URL('../../../../sdk/src/', import.meta.url), join(build, 'sdk'));
-    await writeFile(join(build, 'package.json'), '{ "type": "module" }');
-    await symlink(fileURLToPath(new URL('../../../../../node_modules', import.meta.url)), join(build, 'node_modules'));
+    await compileTls(build);
   });
 
   /**

@@ -1,9 +1,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readdir, readFile, realpath, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { errorCode, syncFolders, writeNewFile } from '@sallyport/credentials';
 import { SallyportError } from '@sallyport/sdk';
 import { keyIdentifier } from '../certificate-fields.js';
-import { reasonOf, syncDirectoriesOf, writeDurably } from './durable-files.js';
 import type { KeyPair } from './rehearsal.js';
 
 /**
@@ -56,12 +56,12 @@ export async function persistPair(given: PairFiles, pair: KeyPair): Promise<void
     await prepare(files, temporary, { pair, formerKey }, step);
     await publish(files, temporary, step);
     // Should the new name of the certificate get lost in a crash, it is found under the other one.
-    await syncDirectoriesOf(files.cert).catch(() => {});
+    await syncFolders(dirname(files.cert)).catch(() => {});
     // If it stays, the next installation removes it.
     await rm(temporary.formerKey, { force: true }).catch(() => {});
   } catch (cause) {
     throw new SallyportError('certificate_not_persisted', {
-      detail: `The new certificate was not taken into use: ${step.failing} (${reasonOf(cause)}).`,
+      detail: `The new certificate was not taken into use: ${step.failing} (${errorCode(cause)}).`,
       cause,
     });
   }
@@ -81,11 +81,11 @@ async function prepare(
   try {
     step.failing = `the directory of ${files.cert} cannot be written to`;
     await removeLeftovers(files);
-    await writeDurably(temporary.cert, pair.cert, 0o644);
+    await writeNewFile(temporary.cert, pair.cert, 0o644);
     step.failing = `the directory of ${files.key} cannot be written to`;
-    await writeDurably(temporary.key, pair.key, 0o600);
-    await writeDurably(temporary.formerKey, formerKey, 0o600);
-    await syncDirectoriesOf(files.cert, files.key);
+    await writeNewFile(temporary.key, pair.key, 0o600);
+    await writeNewFile(temporary.formerKey, formerKey, 0o600);
+    await syncFolders(dirname(files.cert), dirname(files.key));
   } catch (error) {
     await discard(temporary);
     throw error;
@@ -102,7 +102,7 @@ async function publish(files: PairFiles, temporary: TemporaryPaths, step: { fail
     throw error;
   }
   try {
-    await syncDirectoriesOf(files.key);
+    await syncFolders(dirname(files.key));
     step.failing = `${files.cert} cannot be replaced`;
     await rename(temporary.cert, files.cert);
   } catch (error) {
@@ -110,7 +110,7 @@ async function publish(files: PairFiles, temporary: TemporaryPaths, step: { fail
     if (belongTogether(await readBoth(files).catch(() => null))) return;
     // Should this fail too, the pending certificate stays where readers of the new key find it.
     await rename(temporary.formerKey, files.key);
-    await syncDirectoriesOf(files.key);
+    await syncFolders(dirname(files.key));
     await discard(temporary);
     throw error;
   }

@@ -1,7 +1,8 @@
 import type { ErrorCode, SallyportError } from '@sallyport/sdk';
 import { hopByHopFields } from '../field-names.js';
 import { trailerSection } from '../head-writer.js';
-import type { ResponseSink, UpstreamConnection } from '../upstream-connection.js';
+import type { ResponseSink } from '../response-sink.js';
+import type { UpstreamConnection } from '../upstream-connection.js';
 
 /** One response as a test sees it. Bytes are copied inside the callback, as every sink has to. Throws when it is told what cannot be. */
 export class CollectedResponse implements ResponseSink {

@@ -1,7 +1,8 @@
 import { deepStrictEqual } from 'node:assert';
 import { Field } from '../field-names.js';
-import { Head, type HeadLimits, Scan, type ScanResult } from '../head.js';
+import { Head, type HeadLimits } from '../head.js';
 import { HeadGatherer } from '../head-gatherer.js';
+import { Scan, type ScanResult } from '../scan.js';
 
 const limits: HeadLimits = { size: 2048, count: 16 };
 

@@ -3,8 +3,10 @@ import { ownBytes } from '../direct-reads.js';
 import { hopByHopFields } from '../field-names.js';
 import { trailerSection } from '../head-writer.js';
 import { ReadPasser } from '../read-buffers.js';
-import type { RequestSink, ServerConnection } from '../server-connection.js';
-import type { ResponseSink, UpstreamConnection } from '../upstream-connection.js';
+import type { RequestSink } from '../request-sink.js';
+import type { ResponseSink } from '../response-sink.js';
+import type { ServerConnection } from '../server-connection.js';
+import type { UpstreamConnection } from '../upstream-connection.js';
 
 /**
  * The wire and nothing else as a proxy: passes one request to one upstream connection and its answer back, heads as they came, bodies by

@@ -3,7 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { type ConnectionOptions, createServer as createTlsServer, type TlsOptions } from 'node:tls';
 import type { ErrorCode, SallyportError } from '@sallyport/sdk';
 import { poisonReadBuffers } from '../read-buffers.js';
-import { type RequestHandler, type RequestSink, ServerConnection, type ServerTimeouts } from '../server-connection.js';
+import type { RequestSink } from '../request-sink.js';
+import { type RequestHandler, ServerConnection, type ServerTimeouts } from '../server-connection.js';
 import { RawPeer } from './raw-peer.test.support.js';
 
 /** How much of a body is kept, bytes; of larger ones only the size is known. */

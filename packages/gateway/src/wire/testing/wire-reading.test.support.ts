@@ -1,6 +1,7 @@
 import { BodyKind, BodyReader, requestBodyKind, responseBodyKind } from '../body-reader.js';
-import { Head, type HeadLimits, Scan } from '../head.js';
+import { Head, type HeadLimits } from '../head.js';
 import { HeadGatherer } from '../head-gatherer.js';
+import { Scan } from '../scan.js';
 import type { Reading, ReadMessage } from './reading.test.support.js';
 
 /** Bounds that are out of the way of everything but tests about bounds. */

@@ -1,29 +1,29 @@
 /**
- * The keys that are so near to `written` that it is most likely a misspelling of one of them: all at the smallest distance, in the order
+ * The words that are so near to `written` that it is most likely a misspelling of one of them: all at the smallest distance, in the order
  * given. Empty when none is near. Case, and a hyphen for an underscore, cost nothing.
  */
-export function nearestKeys(written: string, keys: readonly string[]): string[] {
-  // Nobody misspells a key by a hundred characters; the cut keeps hostile input cheap.
-  const from = canonical(written).slice(0, 128);
+export function nearestWords(written: string, words: readonly string[]): string[] {
+  // Nobody misspells a word by a hundred characters; the cut keeps hostile input cheap.
+  const from = canonical(written.slice(0, 128));
   let smallest = Number.POSITIVE_INFINITY;
   let nearest: string[] = [];
-  for (const key of keys) {
-    const distance = damerauLevenshtein(from, canonical(key));
-    if (distance > Math.max(1, Math.ceil(key.length / 3)) || distance > smallest) continue;
+  for (const word of words) {
+    const distance = editDistance(from, canonical(word));
+    if (distance > Math.max(1, Math.ceil(word.length / 3)) || distance > smallest) continue;
     if (distance < smallest) nearest = [];
     smallest = distance;
-    nearest.push(key);
+    nearest.push(word);
   }
   return nearest;
 }
 
-/** `, did you mean "a"?` for the end of a message, or nothing when there is nothing to suggest. */
-export function suggestion(keys: readonly string[]): string {
-  return keys.length === 0 ? '' : `, did you mean ${keys.map((key) => `"${key}"`).join(' or ')}?`;
+/** `, did you mean "a" or "b"?` for the end of a message that says what is unknown, or nothing when no word is near. */
+export function didYouMean(near: readonly string[]): string {
+  return near.length === 0 ? '' : `, did you mean ${near.map((word) => `"${word}"`).join(' or ')}?`;
 }
 
 /** How many insertions, deletions, substitutions and swaps of neighbours lead from one text to the other (optimal string alignment). */
-export function damerauLevenshtein(left: string, right: string): number {
+export function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
   let previous = Array.from({ length: right.length + 1 }, (_, column) => column);
   for (let row = 1; row <= left.length; row++) {
@@ -41,6 +41,6 @@ export function damerauLevenshtein(left: string, right: string): number {
   return previous[right.length];
 }
 
-function canonical(key: string): string {
-  return key.toLowerCase().replaceAll('-', '_');
+function canonical(word: string): string {
+  return word.toLowerCase().replaceAll('-', '_');
 }
