@@ -14,7 +14,7 @@ describe.each(documents)('%s', (file) => {
 describe('docs/dependencies.md', () => {
   const text = readFileSync('docs/dependencies.md', 'utf8');
 
-  test.each(['sdk', 'credentials', 'gateway', 'cli'])('has a full line for each dependency of %s, and no other', (name) => {
+  test.each(['sdk', 'credentials', 'gateway', 'control', 'cli'])('has a full line for each dependency of %s, and no other', (name) => {
     const manifest = JSON.parse(readFileSync(`packages/${name}/package.json`, 'utf8')) as { dependencies?: Record<string, string> };
     const wanted = Object.keys(manifest.dependencies ?? {}).filter((dependency) => !dependency.startsWith('@sallyport/'));
     const section = text.split('\n## ').find((part) => part.split('\n')[0]?.includes(`\`@sallyport/${name}\``)) ?? '';

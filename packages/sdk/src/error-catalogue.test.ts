@@ -43,7 +43,7 @@ describe('the error catalogue', () => {
 
   test('has no code that nothing uses', () => {
     const packages = join(import.meta.dirname, '../..');
-    const text = ['sdk', 'credentials', 'gateway', 'cli']
+    const text = ['sdk', 'credentials', 'gateway', 'control', 'cli']
       .flatMap((name) => sources(join(packages, name, 'src')))
       .filter((file) => !file.endsWith('error-catalogue.ts'))
       .map((file) => readFileSync(file, 'utf8'))

@@ -9,7 +9,7 @@ import { type Actors, changeable, changeOf, requireGrantable } from './actors.js
 import { type PublicAlgorithm, type PublicKey, parsePublicKey } from './public-key.js';
 
 /** A public key that an actor signs its tokens with. Times in milliseconds since 1970. */
-export interface ActorKey {
+interface ActorKey {
   readonly id: string;
   readonly thumbprint: string;
   readonly algorithm: PublicAlgorithm;
@@ -22,7 +22,7 @@ export interface ActorKey {
 }
 
 /** A key to add: an OpenSSH line, PEM or JWK, as text. */
-export interface NewActorKey {
+interface NewActorKey {
   readonly public_key: string;
   readonly name?: string;
   readonly expires_at?: number;

@@ -23,7 +23,7 @@ export interface DeclaredActor extends ActorDescription {
 }
 
 /** What a synchronisation did. */
-export interface SyncResult {
+interface SyncResult {
   readonly created: number;
   readonly updated: number;
   readonly deleted: number;

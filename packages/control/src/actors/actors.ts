@@ -28,10 +28,10 @@ import {
 } from './actor-store.js';
 
 /** Which actors a client wants to see. `namespace` is a matcher. */
-export type ActorFilter = ActorConditions & { readonly namespace?: string | undefined };
+type ActorFilter = ActorConditions & { readonly namespace?: string | undefined };
 
 /** What others do in the transaction that deletes an actor: end its sessions, for instance. */
-export type OnActorDeleted = (trx: Transaction<Schema>, actor: Actor) => Promise<void>;
+type OnActorDeleted = (trx: Transaction<Schema>, actor: Actor) => Promise<void>;
 
 /** The actors. Everything here asks the requester's authority itself; what it may not see does not exist for it. */
 export interface Actors {
@@ -55,7 +55,7 @@ export interface Actors {
 }
 
 /** What a new actor is made of. */
-export interface NewActor extends ActorDescription {
+interface NewActor extends ActorDescription {
   readonly namespace: string;
   readonly external_id: string;
   readonly source?: ActorSource;
@@ -71,7 +71,7 @@ export interface ActorsOptions {
 }
 
 /** The list of actors. */
-export const actorList: ListDefinition = {
+const actorList: ListDefinition = {
   name: 'actors',
   orders: { created_at: ['created_at', 'id'], updated_at: ['updated_at', 'id'], external_id: ['external_id', 'id'] },
   defaultOrder: 'created_at ASC',
@@ -192,7 +192,7 @@ async function withLabels(db: Queryable, row: ActorRow | undefined): Promise<Act
 }
 
 /** The actor, if the requester may do this with it; `actor_not_found` otherwise, so that ids cannot be tried out. */
-export function visible(actor: Actor | undefined, verb: string, { authority }: Requester): Actor {
+function visible(actor: Actor | undefined, verb: string, { authority }: Requester): Actor {
   if (actor === undefined || !authority.permits(requestFor(actor, verb))) throw new SallyportError('actor_not_found');
   return actor;
 }

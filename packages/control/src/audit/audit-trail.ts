@@ -33,7 +33,7 @@ export interface AuditedChange {
 }
 
 /** A change as it stands in the trail. */
-export interface AuditEvent {
+interface AuditEvent {
   readonly id: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;

@@ -43,7 +43,7 @@ const SQLITE_CONSTRAINT_FOREIGNKEY = 787;
 const SQLITE_UNIQUE_CODES = new Set([1555, 2067, 2579]);
 
 /** True when SQLite did not get the lock it needs; nothing has happened yet. */
-export function isSqliteBusy(error: unknown): boolean {
+function isSqliteBusy(error: unknown): boolean {
   if (!isSqliteError(error)) return false;
   // The low byte is the kind; the rest says which lock it was.
   const kind = error.errcode & 0xff;

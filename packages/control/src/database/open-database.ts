@@ -16,7 +16,7 @@ interface CommonOptions {
   readonly onStatement?: (sql: string) => void;
 }
 
-export interface SqliteOptions extends CommonOptions {
+interface SqliteOptions extends CommonOptions {
   readonly provider: 'sqlite';
   /** A file, made readable for its owner only when it is not there; or `:memory:`. */
   readonly path: string;
@@ -26,7 +26,7 @@ export interface SqliteOptions extends CommonOptions {
   readonly busyTimeoutMs?: number;
 }
 
-export interface PostgresOptions extends CommonOptions {
+interface PostgresOptions extends CommonOptions {
   readonly provider: 'postgres';
   /** `postgres://user:password@host:port/database`. Appears in no error. */
   readonly url: string | Secret;

@@ -14,7 +14,7 @@ export interface ListDefinition {
 }
 
 /** An order a list is read in. */
-export interface ListOrder {
+interface ListOrder {
   /** `FIELD ASC` or `FIELD DESC`. */
   readonly name: string;
   readonly columns: readonly [string, ...string[]];

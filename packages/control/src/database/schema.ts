@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from 'kysely';
 
 /** A stored outcome of a request that carried an idempotency key. `outcome` is sealed; empty while the request is being worked on. */
-export interface IdempotencyKeysTable {
+interface IdempotencyKeysTable {
   actor_id: string;
   key: string;
   request_digest: string;

@@ -20,7 +20,7 @@ export interface Envelope {
 }
 
 /** What every stored ciphertext begins with; the id of the key version follows. */
-export const ENVELOPE_START = '{"id":"';
+const ENVELOPE_START = '{"id":"';
 const ENVELOPE = /^\{"id":"(ekv_[0-9A-Za-z-]{8,64})","d":"([A-Za-z0-9+/]*={0,2})"\}$/;
 const AAD_LABEL = 'sallyport ciphertext 1';
 /** More than any column holds; what is longer is refused before anything is copied. */

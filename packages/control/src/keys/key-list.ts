@@ -16,7 +16,7 @@ export type KeyFilter = {
 };
 
 /** The list of keys. */
-export const keyList: ListDefinition = {
+const keyList: ListDefinition = {
   name: 'encryption_keys',
   orders: { created_at: ['created_at', 'id'] },
   defaultOrder: 'created_at ASC',

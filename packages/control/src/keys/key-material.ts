@@ -9,7 +9,7 @@ import type { Keyring } from './keyring.js';
 import { type KeyProvider, parseWrappedKey } from './provider.js';
 
 /** A key that could not be synchronised, and the code of the error. */
-export interface SyncFailure {
+interface SyncFailure {
   readonly keyId: string;
   readonly code: string;
 }

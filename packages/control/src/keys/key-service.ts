@@ -37,14 +37,14 @@ export interface KeyServiceOptions {
 }
 
 /** What a new key is made of. `keyData` is what came from outside: it has not been checked. */
-export interface NewKey {
+interface NewKey {
   readonly namespace: string;
   readonly name?: string | undefined;
   readonly keyData: unknown;
 }
 
 /** What may change about a key; what is left out stays. */
-export interface KeyUpdate {
+interface KeyUpdate {
   readonly name?: string;
   readonly state?: 'active' | 'disabled';
   readonly keyData?: unknown;

@@ -3,7 +3,7 @@ import type { Queryable, Schema } from '../database/schema.js';
 import type { ProviderType } from './provider.js';
 
 /** A key: where the material is that wraps its versions. */
-export interface EncryptionKeysTable {
+interface EncryptionKeysTable {
   id: string;
   namespace: string;
   name: string | null;
@@ -18,7 +18,7 @@ export interface EncryptionKeysTable {
 }
 
 /** A version of a key: one data key. `active` encrypts, `retiring` still has ciphertexts, `retired` has none. */
-export interface EncryptionKeyVersionsTable {
+interface EncryptionKeyVersionsTable {
   id: string;
   key_id: string;
   ordinal: number;
@@ -31,7 +31,7 @@ export interface EncryptionKeyVersionsTable {
   updated_at: number;
 }
 
-export interface NamespaceEncryptionKeysTable {
+interface NamespaceEncryptionKeysTable {
   namespace: string;
   key_id: string;
   updated_at: number;

@@ -42,7 +42,7 @@ export interface KeyringOptions {
 }
 
 /** The key version that encrypts for a namespace. */
-export interface ActiveVersion {
+interface ActiveVersion {
   readonly keyId: string;
   readonly id: string;
 }

@@ -13,7 +13,7 @@ import { createReencryption, type Reencryption } from './reencryption.js';
 import { createRetirement, type Retirement } from './retirement.js';
 
 /** A column of a domain of its own: `things.secret`, bound to the hosts in `things.hosts`. */
-export const thingsColumn: EncryptedColumn = {
+const thingsColumn: EncryptedColumn = {
   table: 'things',
   column: 'secret',
   also: ['hosts'],

@@ -46,7 +46,7 @@ const MARKS: Readonly<Record<ProviderType, string>> = {
 };
 
 /** The members that no answer may show. */
-export const SECRET_MEMBERS: readonly string[] = ['value', 'base64', 'vault_token'];
+const SECRET_MEMBERS: readonly string[] = ['value', 'base64', 'vault_token'];
 
 /**
  * Reads the `key_data` of a key, which is recognised by the members that are there: exactly one form, no further members. Throws

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { KEY_BYTES, randomKey } from './aes-gcm.js';
 
 /** What kind of thing keeps the material that wraps data keys. */
-export const PROVIDER_TYPES = ['value', 'base64', 'random', 'env_var', 'env_var_base64', 'file', 'hashicorpvault', 'hashicorpvault_transit'] as const;
+const PROVIDER_TYPES = ['value', 'base64', 'random', 'env_var', 'env_var_base64', 'file', 'hashicorpvault', 'hashicorpvault_transit'] as const;
 
 /** One of `PROVIDER_TYPES`. */
 export type ProviderType = (typeof PROVIDER_TYPES)[number];

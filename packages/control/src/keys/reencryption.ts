@@ -15,7 +15,7 @@ import { keyTables, type ReencryptionProgressTable } from './key-tables.js';
 import type { Keyring } from './keyring.js';
 
 /** How far one column has come. `failed` counts rows that could not be read or written; the first of them is named. */
-export type ReencryptionProgress = Readonly<ReencryptionProgressTable>;
+type ReencryptionProgress = Readonly<ReencryptionProgressTable>;
 
 export interface ReencryptionOptions {
   readonly database: Database;

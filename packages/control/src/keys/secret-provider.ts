@@ -3,7 +3,7 @@ import { hmacSha256, openBytes, sealBytes } from './aes-gcm.js';
 import { type KeyProvider, keyFromBytes, type ProviderType, providerFailed } from './provider.js';
 
 /** Material as a place that keeps secrets hands it out. */
-export interface SecretMaterial {
+interface SecretMaterial {
   readonly bytes: Buffer;
   /** The place's own name for this version; a fingerprint of the material when it has none. */
   readonly version?: string;

@@ -4,11 +4,11 @@ import { SallyportError } from '@sallyport/sdk';
 export type Labels = Readonly<Record<string, string>>;
 
 /** The most user labels that one resource may carry. */
-export const LABEL_LIMIT = 64;
+const LABEL_LIMIT = 64;
 /** The most labels of the system that one resource may carry: its own and those of everything above it. */
-export const SYSTEM_LABEL_LIMIT = 512;
+const SYSTEM_LABEL_LIMIT = 512;
 /** The most UTF-8 bytes that the keys and values of one resource's annotations may take together. */
-export const ANNOTATION_BYTES_LIMIT = 256 * 1024;
+const ANNOTATION_BYTES_LIMIT = 256 * 1024;
 
 /** The prefix of the labels that the system writes, and what else no user label may begin with. */
 export const SYSTEM_PREFIX = 'apxy';

@@ -27,7 +27,7 @@ import {
 } from './namespace-store.js';
 
 /** A node of the tree. Times in milliseconds since 1970. */
-export interface Namespace {
+interface Namespace {
   readonly path: string;
   /** The last segment of the path. */
   readonly name: string;
@@ -45,7 +45,7 @@ export type NamespaceFilter = NamespaceConditions & { readonly namespace?: strin
  * What others store along with a namespace (labels, annotations, its key), in the transaction that creates or changes it. Answers what of it
  * belongs into the audit trail.
  */
-export type ApplyToNamespace = (
+type ApplyToNamespace = (
   trx: Transaction<Schema>,
   namespace: Namespace,
 ) => Promise<{ readonly before?: AuditedFields; readonly after?: AuditedFields }>;

@@ -2,7 +2,7 @@ import { entryMismatches, type Mismatch } from './compiled-permissions.js';
 import { entriesOf, type Permission, type PermissionRequest, type Permissions } from './permission.js';
 
 /** What one entry says to a request: that it allows it, or which members of the request it is not about. */
-export interface EntryVerdict {
+interface EntryVerdict {
   readonly index: number;
   readonly permission: Permission;
   readonly allows: boolean;

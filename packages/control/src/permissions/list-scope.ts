@@ -6,7 +6,7 @@ import { entriesOf, type Permission, type Permissions, permissionsOf } from './p
 import { readMatcher } from './read-matcher.js';
 
 /** Rows of these namespaces, and of these ids if there are any. `ids` is never empty. */
-export interface ScopeClause {
+interface ScopeClause {
   readonly namespace: NamespaceMatcher;
   readonly ids?: readonly [string, ...string[]];
 }

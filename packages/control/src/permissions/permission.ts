@@ -107,7 +107,7 @@ export const permissionTemplateSchema = schemaWith(
 );
 
 /** The most entries that one actor or one token may have. */
-export const mostPermissions = 256;
+const mostPermissions = 256;
 
 /** Entries read from outside. Fails with `permission_invalid`, which names the first member that is wrong. */
 export function parsePermissions(input: unknown, schema: typeof permissionSchema = permissionSchema): readonly Permission[] {

@@ -3,7 +3,7 @@ import { compactVerify } from 'jose';
 import type { VerificationKey } from './verification-key.js';
 
 /** No honest token is longer. What is longer is refused before anything of it is decoded. */
-export const longestToken = 16 * 1024;
+const longestToken = 16 * 1024;
 
 const ALGORITHMS: readonly string[] = [
   'RS256',

@@ -7,7 +7,7 @@ import type { Authentication } from './authenticate.js';
 import type { SystemKeyring } from './system-keyring.js';
 
 /** What a token of this system is to say. */
-export interface TokenContent {
+interface TokenContent {
   readonly namespace: string;
   readonly external_id: string;
   readonly audiences: readonly string[];
@@ -20,7 +20,7 @@ export interface TokenContent {
 }
 
 /** A token and when it ends, in seconds since 1970. */
-export interface MintedToken {
+interface MintedToken {
   readonly token: Secret;
   readonly jti: string;
   readonly expires: number;

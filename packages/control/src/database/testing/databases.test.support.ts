@@ -86,14 +86,14 @@ function collector(): { readonly open: (options: DatabaseOptions) => Database; r
 }
 
 /** A Postgres server on this machine. */
-export interface PostgresServer {
+interface PostgresServer {
   /** Makes an empty database and answers its URL. */
   createDatabase(): Promise<string>;
   stop(): Promise<void>;
 }
 
 /** Starts a server on a free port, with its data in a temporary folder that goes when it stops. */
-export async function startPostgres(): Promise<PostgresServer> {
+async function startPostgres(): Promise<PostgresServer> {
   const databaseDir = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'));
   const port = await freePort();
   const log: string[] = [];
