@@ -39,7 +39,7 @@ export async function developmentCommand({ out, domains = '', keepCaKey, force }
     `Certificates for trying out mutual TLS are in ${out}, for ${names.join(', ')}. Whoever can read them can be both sides.\n\n` +
       `In the configuration:\n\n` +
       '  gateway:\n    listeners:\n      sidecar:\n        port: 8443\n' +
-      `        tls: { cert: ${files[0]}, key: ${files[1]}, client_ca: ${files[2]} }\n\n` +
+      `        tls: { cert: ${files[0]}, key: ${files[1]}, client_ca: ${files[2]} }\n    callers:\n      platform: { certificate: any, credentials: all }\n\n` +
       `While \`sallyport serve\` runs:\n\n` +
       `  curl --cacert ${shellWord(ca)} --cert ${shellWord(clientCert)} --key ${shellWord(clientKey)} https://localhost:8443/_ops/health\n`,
   );

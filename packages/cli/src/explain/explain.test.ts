@@ -49,6 +49,13 @@ describe('config explain', () => {
     expect(caller.name).toBe('run');
   });
 
+  test('judges the address that the configuration gives a host, and asks nobody for another', async () => {
+    const fixed = { ...gateway, upstream: { ...gateway.upstream, hosts: { 'inside.test': '127.0.0.1' } } };
+    const { addresses, error } = await explain(fixed, { method: 'GET', url: 'https://inside.test/', callerName: undefined, platform: null });
+    expect(addresses).toMatchObject([{ address: '127.0.0.1', class: 'loopback', allowed: false }]);
+    expect(error).toMatchObject({ code: 'policy_denied' });
+  });
+
   test('says what a caller may not use', async () => {
     const { credential, bindings } = await ask('GET', 'https://192.0.2.1/repos/x', 'ci');
     expect(credential).toBe('broad');

@@ -95,7 +95,9 @@ export async function explain(config: GatewayConfig, { method, url, callerName, 
   const route = platform === null ? null : explainRoute(config, { ...platform, targetUrl: url });
   // A forward target is dialed in the place of the host, wherever it is.
   const forwarded = route?.outcome === 'forward';
-  const judged = forwarded ? [] : (await resolveHost(exchange.host)).map((address) => ({ address, ...judgeAddress(address, permits) }));
+  const judged = forwarded
+    ? []
+    : (await resolveHost(exchange.host, config.upstream.hosts)).map((address) => ({ address, ...judgeAddress(address, permits) }));
   const {
     credential,
     bindings,
@@ -149,8 +151,9 @@ function callerNamed({ callers, credentials: known }: GatewayConfig, name: strin
 }
 
 /** Resolved here as the gateway would: on another machine the answer may be another one. */
-async function resolveHost(host: string): Promise<readonly string[]> {
+async function resolveHost(host: string, fixed: Readonly<Record<string, string>>): Promise<readonly string[]> {
   if (isIP(host) !== 0) return [host];
+  if (Object.hasOwn(fixed, host)) return [fixed[host] as string];
   try {
     return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
   } catch {
