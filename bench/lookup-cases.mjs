@@ -14,10 +14,12 @@ const batch = 200;
 /** CPU time of one round, in microseconds. */
 const roundMicros = 20_000;
 
+/** The numbers in the names of the entries: of the same length whatever the size, as longer names cost more. @param {number} size */
+const numbers = (size) => Array.from({ length: size }, (_, i) => Math.floor((i * 10_000) / size));
 /** @param {number} size which entries the calls are about: spread over all of them */
-const spread = (size) => Array.from({ length: calls }, (_, i) => Math.floor(((i + 0.5) * size) / calls));
+const spread = (size) => numbers(size).filter((_, i) => i % (size / calls) === Math.floor(size / calls / 2));
 /** @param {number} size @param {(i: number) => string} name */
-const named = (size, name) => Array.from({ length: size }, (_, i) => name(i));
+const named = (size, name) => numbers(size).map((i) => name(i));
 
 /**
  * @typedef {object} Case
@@ -67,7 +69,7 @@ const cases = [
 /** @param {number} size @param {(i: number) => Record<string, string>} route */
 function routes(size, route) {
   const mux = new Mux();
-  for (let i = 0; i < size; i++) mux.handleForward(route(i), 'router');
+  for (const i of numbers(size)) mux.handleForward(route(i), 'router');
   const isGlob = route(0).vendorId?.endsWith('*');
   const contexts = spread(size).map(
     (i) =>

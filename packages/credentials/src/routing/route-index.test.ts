@@ -85,6 +85,24 @@ describe('RouteIndex', () => {
     );
   });
 
+  it('finds the same among many that share their ends', () => {
+    const end = fc.constantFrom('a-*', 'a-b*', '*-a', '*-b', 'a*-b', 'b*', '*', 'a-b');
+    const dense = fc.record(
+      { vendorId: end, productId: end, targetUrl: targetGlob, data: fc.record({ x: end }, { requiredKeys: [] }) },
+      { requiredKeys: [] },
+    );
+    const text = fc.constantFrom('a-b', 'a-', 'a-a', 'b-b', 'a-b-b', 'bb', '');
+    const about = fc.record({ vendorId: text, productId: text, targetUrl: target, data: fc.record({ x: text }) }).map(call);
+    fc.assert(
+      fc.property(fc.array(dense, { minLength: 20, maxLength: 80 }), fc.array(about, { minLength: 8, maxLength: 8 }), (routes, calls) => {
+        const list = compiled(routes);
+        const index = indexOf(list);
+        for (const context of calls) expect(index.find(context)).toBe(scan(list, context));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it('may be added to after it was asked', () => {
     const index = new RouteIndex<string>();
     expect(index.find(call())).toBeNull();
@@ -122,6 +140,27 @@ describe('RouteIndex', () => {
     ['domains', (i) => ({ targetUrl: `*.v${i}.com` }), (i) => call({ targetUrl: `https://api.v${i}.com/x` })],
     ['paths', (i) => ({ targetUrl: `api.v.com/${i}/**` }), (i) => call({ targetUrl: `https://api.v.com/${i}/x` })],
     ['beginnings', (i) => ({ vendorId: `v${i}-*` }), (i) => call({ vendorId: `v${i}-x` })],
+    ['endings behind a common beginning', (i) => ({ vendorId: `vendor-*-${i}` }), (i) => call({ vendorId: `vendor-x-${i}` })],
+    [
+      'beginnings beside a longer common end',
+      (i) => ({ vendorId: `v-${i}-*`, targetUrl: '*.example.com/**' }),
+      (i) => call({ vendorId: `v-${i}-eu`, targetUrl: 'https://api.example.com/x' }),
+    ],
+    [
+      'pairs of globs',
+      (i) => ({ vendorId: `v-${i % 100}-*`, targetUrl: `*.t${Math.floor(i / 100)}.example.com/**` }),
+      (i) => call({ vendorId: `v-${i % 100}-eu`, targetUrl: `https://api.t${Math.floor(i / 100)}.example.com/x` }),
+    ],
+    [
+      'vendors and domains, with two globs each',
+      (i) => ({ productId: `p${i % 10}`, vendorId: `v-*-${Math.floor(i / 1000)}`, targetUrl: `*.t${Math.floor(i / 10) % 100}.example.com` }),
+      (i) =>
+        call({
+          productId: `p${i % 10}`,
+          vendorId: `v-x-${Math.floor(i / 1000)}`,
+          targetUrl: `https://api.t${Math.floor(i / 10) % 100}.example.com/x`,
+        }),
+    ],
     ['data', (i) => ({ data: { tenant: `t${i}` } }), (i) => call({ data: { tenant: `t${i}` } })],
   ])('tells 10,000 %s apart without comparing them all', (_, routeFor, callFor) => {
     let compared = 0;

@@ -26,6 +26,8 @@ interface Tables<T> {
 /** Routes whose keys are made of the same parts of the same texts. */
 interface Table<T> {
   readonly parts: readonly Part[];
+  /** The UTF-16 unit with which all its heads end, or all its tails begin; −1 when there is none. Mostly a border, by which other lengths are passed over. */
+  readonly edge: number;
   /** The best rank in the table. */
   readonly rank: number;
   readonly buckets: ReadonlyMap<string, Routes<T>>;
@@ -75,11 +77,11 @@ function best<T>(routes: Routes<T>, subject: Subject, known: Entry<T> | null): E
   return found;
 }
 
-function bucketFor<T>({ parts, buckets }: Table<T>, subject: Subject): Routes<T> | null {
+function bucketFor<T>({ parts, edge, buckets }: Table<T>, subject: Subject): Routes<T> | null {
   let key = '';
   for (const part of parts) {
     const text = part.condition.dimension.read(subject);
-    if (text === null) return null;
+    if (text === null || (edge >= 0 && part.cut !== 'all' && edgeOf(part, text) !== edge)) return null;
     key = extended(key, cutAs(part, text));
   }
   return buckets.get(key) ?? null;
@@ -93,6 +95,11 @@ function extended(key: string, text: string): string {
 function cutAs({ cut, text: { length } }: Part, text: string): string {
   if (cut === 'all') return text;
   return cut === 'head' ? text.slice(0, length) : text.slice(-length);
+}
+
+/** The last unit of a head of `text`, or the first one of a tail; NaN when it is too short for either. */
+function edgeOf({ cut, text: { length } }: Part, text: string): number {
+  return text.charCodeAt(cut === 'head' ? length - 1 : text.length - length);
 }
 
 /** The best route first. */
@@ -109,33 +116,36 @@ function arranged<T>(entries: readonly Entry<T>[], used: ReadonlySet<string> = n
   const shared = new Map<string, number>();
   const left = entries.map(({ route }) => partsOf(route).filter((part) => !used.has(nameOf(part))));
   for (const part of left.flat()) shared.set(keyOf(part), (shared.get(keyOf(part)) ?? 0) + 1);
-  const groups = new Map<string, { parts: readonly Part[]; rank: number; buckets: Map<string, Entry<T>[]> }>();
+  const groups = new Map<string, { parts: readonly Part[]; edge: number; rank: number; buckets: Map<string, Entry<T>[]> }>();
   for (const [i, entry] of entries.entries()) {
     const parts = chosen(left[i] ?? [], shared);
     const name = JSON.stringify(parts.map((part) => [nameOf(part), part.cut === 'all' ? 0 : part.text.length]));
-    const group = groups.get(name) ?? { parts, rank: entry.rank, buckets: new Map<string, Entry<T>[]>() };
+    const [first] = parts;
+    const edge = first === undefined || first.cut === 'all' ? -1 : edgeOf(first, first.text);
+    const group = groups.get(name) ?? { parts, edge, rank: entry.rank, buckets: new Map<string, Entry<T>[]>() };
     groups.set(name, group);
+    if (group.edge !== edge) group.edge = -1;
     const key = parts.reduce((start, part) => extended(start, part.text), '');
     const bucket = group.buckets.get(key);
     if (bucket === undefined) group.buckets.set(key, [entry]);
     else bucket.push(entry);
   }
-  const tables = Array.from(groups.values(), ({ parts, rank, buckets }): Table<T> => {
+  const tables = Array.from(groups.values(), ({ parts, buckets, ...rest }): Table<T> => {
     const names = new Set([...used, ...parts.map(nameOf)]);
     const inner = (bucket: readonly Entry<T>[]): Routes<T> => (parts.length === 0 ? bucket : arranged(bucket, names));
-    return { parts, rank, buckets: new Map(Array.from(buckets, ([key, bucket]) => [key, inner(bucket)])) };
+    return { ...rest, parts, buckets: new Map(Array.from(buckets, ([key, bucket]) => [key, inner(bucket)])) };
   });
   return { tables };
 }
 
-/** All literal fields, and the end of a glob that the fewest share. */
+/** The end of a glob that the fewest share, and all literal fields. */
 function chosen(parts: readonly Part[], shared: ReadonlyMap<string, number>): readonly Part[] {
   const literals = parts.filter(({ cut }) => cut === 'all');
   const [rarest] = parts
     .filter(({ cut }) => cut !== 'all')
     .sort((a, b) => (shared.get(keyOf(a)) ?? 0) - (shared.get(keyOf(b)) ?? 0) || b.text.length - a.text.length);
   // Only one: with several, there would be as many tables as there are combinations of lengths.
-  return rarest === undefined ? literals : [...literals, rarest];
+  return rarest === undefined ? literals : [rarest, ...literals];
 }
 
 /** Everything literal about a route. */

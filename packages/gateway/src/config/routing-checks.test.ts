@@ -51,6 +51,14 @@ describe('routing with a mistake in it is refused at its place', () => {
       gateway(FORWARD, SIMPLE, 'routes: [{ match: { ‸vendor: a }, provider: simple }]'),
       [['gateway.routes[0].match.vendor', 'unknown key']],
     ],
+    ...['https:///x', 'https:x', 'https://?x', 'https:/r.example', 'https://\\\\x'].map(
+      (url) =>
+        [
+          `a forward target without a host: ${url}`,
+          gateway(FORWARD, SIMPLE, `forward_targets: { router: { url: ‸"${url}" } }`, 'routes: [{ match: {}, forward: router }]'),
+          [['gateway.forward_targets.router.url', 'expected an absolute URL']],
+        ] as const,
+    ),
     [
       'a target that cannot be read',
       gateway(FORWARD, SIMPLE, 'routes: [{ match: { target_url: ‸"ftp://a" }, provider: simple }]'),

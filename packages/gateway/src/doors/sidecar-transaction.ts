@@ -17,6 +17,16 @@ export class TransactionReader {
   #caller = '';
   #values: Values = [];
   #key = '';
+  /** The last context data that could be read. */
+  #readable = '';
+
+  /** Refuses context data that cannot be read. Errors: `context_data_invalid`. */
+  requireReadable(head: Head, { contextField }: SidecarDoor): void {
+    if (head.indexOf(contextField) < 0 || head.valueIs(contextField, this.#readable)) return;
+    const value = head.value(contextField) ?? '';
+    readContextData(value);
+    this.#readable = value;
+  }
 
   /** What this request says. `caller` is whose name its credentials are kept under. Errors: `context_data_invalid`. */
   read(head: Head, door: SidecarDoor, caller: string, traceId: string): Transaction {

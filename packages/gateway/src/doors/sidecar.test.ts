@@ -138,6 +138,29 @@ describe('the target', () => {
   });
 });
 
+describe('context data', () => {
+  test('that cannot be read is refused every time, also between two that can', async () => {
+    const statusOf = async (...lines: string[]): Promise<number> => (await call(url('/v1'), lines)).status;
+    const [valid, other, invalid] = ['e30=', 'eyJhIjoxfQ==', 'e30'].map((value) => `X-Connect-Context-Data: ${value}`);
+    const requests = [
+      [],
+      [valid],
+      [valid],
+      [invalid],
+      [invalid],
+      [valid],
+      [other],
+      [invalid, valid],
+      [valid, invalid],
+      ['X-Connect-Context-Data:'],
+      [],
+    ];
+    const statuses: number[] = [];
+    for (const lines of requests) statuses.push(await statusOf(...lines));
+    expect(statuses).toEqual([200, 200, 200, 400, 400, 200, 200, 400, 200, 200, 200]);
+  });
+});
+
 describe('what goes upstream', () => {
   test('holds nothing that was meant for the gateway', async () => {
     const context = ['Vendor-ID', 'Environment-ID', 'Marketplace-ID', 'Product-ID', 'Subscription-ID', 'Service-ID', 'Made-Up'].map(

@@ -9,7 +9,6 @@ import { pathForms } from '../policy/path-forms.js';
 import type { CertificateReader } from '../tls/mutual/certificate-reader.js';
 import type { Head } from '../wire/head.js';
 import type { RequestHandler, ServerConnection } from '../wire/server-connection.js';
-import { readContextData } from './context-data.js';
 import { chosenCredential, noteUpgrade, setTarget } from './entering.js';
 import type { Served } from './listener.js';
 import { requestIdFrom } from './request-id.js';
@@ -83,7 +82,7 @@ export class SidecarConnection implements RequestHandler {
     const target = this.#parse(passage);
     setTarget(exchange, target);
     if (target.scheme === 'http' && !door.insecureTargets) throw new SallyportError('insecure_target');
-    readContextData(head.value(door.contextField));
+    this.#transactions.requireReadable(head, door);
     if (passage.runtime.plugin !== null) passage.transaction = this.#transactions.read(head, door, identity.caller.name, exchange.requestId);
     noteUpgrade(exchange, client);
     run(passage, chosenCredential(client));

@@ -7,8 +7,8 @@ export type ReadBody = (limit: number) => Promise<Uint8Array>;
 /** The body of a message on the gateway's side: read at most once, when a plugin asks for it, and kept so that it can still be sent. */
 export interface HeldBody {
   readonly read: () => Promise<Uint8Array>;
-  /** What was read; null when nobody asked. Waits for a read that is under way, and rejects when it failed: then there is no body to send. */
-  settled(): Promise<Uint8Array | null>;
+  /** What was read; null when nobody asked. Settles with a read that is under way, and rejects when it failed: then there is no body to send. */
+  settled(): Promise<Uint8Array> | null;
   /** From now on no read begins: the call is over, and the connection may be carrying another request. */
   close(): void;
 }
@@ -32,7 +32,7 @@ export function holdBody(readBody: ReadBody, limit: number): HeldBody {
       }
       return reading;
     },
-    settled: async () => await reading,
+    settled: () => reading,
     close() {
       closed = true;
     },

@@ -146,6 +146,28 @@ describe('the url of a request', () => {
   });
 });
 
+describe('what a plugin gets', () => {
+  test('are Headers and a URL, the same ones every time', () => {
+    const { message } = request([['A', '1']]);
+    expect([message.headers instanceof Headers, message.url instanceof URL]).toEqual([true, true]);
+    expect(message.headers).toBe(message.headers);
+    expect(message.url).toBe(message.url);
+    expect({ ...message }).toMatchObject({ method: 'POST', headers: message.headers, url: message.url, body: message.body });
+    expect([...new Headers(message.headers)]).toEqual([['a', '1']]);
+  });
+
+  test('may be assigned what it was, or nothing useful', () => {
+    const same = request();
+    same.message.url = new URL(same.message.url);
+    expect(same.finish()).toMatchObject({ path: null, query: null });
+    for (const nothing of [null, undefined]) {
+      const { message, finish } = request();
+      (message as { url: unknown }).url = nothing;
+      expect(finish).toThrow(refused('to the url; assign a URL'));
+    }
+  });
+});
+
 describe('the body of a request', () => {
   test('is replaced by bytes or a text, and read back as replaced', async () => {
     const { message, finish } = request();

@@ -53,14 +53,30 @@ export function createMutableRequest(
 ): Editable<MutableRequest, RequestEdits> {
   const fields = pluginHeaders(lines, `${METHOD} set`);
   const body = pluginBody(readBody, bodyLimit);
-  const message: MutableRequest = { method, url: new URL(url), headers: fields.headers, body };
-  lock(message, ['method', 'headers', 'body']);
+  const target = new PluginUrl(url);
   return {
-    message,
+    // Getters without a setter: what is assigned to these would be lost without a word. In a module, which is strict code, the assignment throws.
+    message: {
+      get method() {
+        return method;
+      },
+      get url() {
+        return target.get();
+      },
+      set url(assigned) {
+        target.set(assigned);
+      },
+      get headers() {
+        return fields.headers;
+      },
+      get body() {
+        return body;
+      },
+    },
     finish() {
       fields.seal();
       body.seal();
-      return { fields: fields.changes(), ...targetEdits(new URL(url), message.url), body: body.replacement() };
+      return { fields: fields.changes(), ...target.edits(), body: body.replacement() };
     },
   };
 }
@@ -73,22 +89,63 @@ export function createMutableResponse(
 ): Editable<MutableResponse, ResponseEdits> {
   const fields = pluginHeaders(lines, 'modifyResponse set');
   const body = pluginBody(readBody, bodyLimit);
-  const message: MutableResponse = { status, headers: fields.headers, body };
-  lock(message, ['headers', 'body']);
+  let now: unknown = status;
   return {
-    message,
+    message: {
+      get status() {
+        return now as number;
+      },
+      set status(assigned) {
+        now = assigned;
+      },
+      get headers() {
+        return fields.headers;
+      },
+      get body() {
+        return body;
+      },
+    },
     finish() {
       fields.seal();
       body.seal();
-      return { status: statusEdit(status, message.status), fields: fields.changes(), body: body.replacement() };
+      return { status: statusEdit(status, now), fields: fields.changes(), body: body.replacement() };
     },
   };
 }
 
-/** What is assigned to these would be lost without a word. In a module, which is strict code, the assignment throws. */
-function lock(message: object, members: readonly string[]): void {
-  for (const member of members) Object.defineProperty(message, member, { writable: false, configurable: false });
+/** The url that a plugin gets, made when it is first asked for, and what became of it. */
+class PluginUrl {
+  readonly #written: string;
+  /** What the plugin got and may have changed, or put in its place; before either, there is nothing to compare. */
+  #now: { url: unknown } | null = null;
+  /** What it got, as the URL standard writes it. */
+  #given = '';
+
+  constructor(written: string) {
+    this.#written = written;
+  }
+
+  get(): URL {
+    if (this.#now === null) {
+      const url = new URL(this.#written);
+      this.#given = url.href;
+      this.#now = { url };
+    }
+    return this.#now.url as URL;
+  }
+
+  set(url: unknown): void {
+    this.#now = { url };
+  }
+
+  edits(): { path: string | null; query: string | null } {
+    if (this.#now === null) return UNCHANGED;
+    const { url } = this.#now;
+    return url instanceof URL && url.href === this.#given ? UNCHANGED : targetEdits(new URL(this.#written), url);
+  }
 }
+
+const UNCHANGED = { path: null, query: null } as const;
 
 function targetEdits(before: URL, after: unknown): { path: string | null; query: string | null } {
   if (!(after instanceof URL)) throw invalid(`${METHOD} assigned ${kindOf(after)} to the url; assign a URL`, 'url');

@@ -1,4 +1,12 @@
-import { type Credential, type Plugin, type ResponseAction, type RouteAction, SallyportError, type TransactionContext } from '@sallyport/sdk';
+import {
+  type CallOptions,
+  type Credential,
+  type Plugin,
+  type ResponseAction,
+  type RouteAction,
+  SallyportError,
+  type TransactionContext,
+} from '@sallyport/sdk';
 import { callFailure } from './call-failure.js';
 import {
   createMutableRequest,
@@ -29,6 +37,7 @@ export interface CallMeans {
   readonly readBody: () => Promise<Uint8Array>;
   /** Bytes that a plugin may put in the place of a body. */
   readonly bodyLimit: number;
+  /** May be made when it is first read, so nobody reads it but the plugin. */
   readonly signal: AbortSignal;
 }
 
@@ -44,10 +53,10 @@ export async function performCall(plugin: Plugin, call: PluginCall, means: CallM
       case 'modifyResponse':
         return await modifyResponse(plugin, call, means);
       case 'routeRequest':
-        return { method: 'routeRequest', action: checkRouteAction(await plugin.routeRequest?.(call.context, { signal: means.signal })) };
+        return { method: 'routeRequest', action: checkRouteAction(await plugin.routeRequest?.(call.context, optionsOf(means))) };
       case 'signCsr':
         if (plugin.signCsr === undefined) throw new SallyportError('plugin_failed', { detail: 'the plugin does not sign certificate requests' });
-        return { method: 'signCsr', certificate: checkCertificate(await plugin.signCsr(call.csr, { signal: means.signal })) };
+        return { method: 'signCsr', certificate: checkCertificate(await plugin.signCsr(call.csr, optionsOf(means))) };
     }
   } catch (error) {
     throw callFailure(error, call.method);
@@ -57,19 +66,28 @@ export async function performCall(plugin: Plugin, call: PluginCall, means: CallM
 async function getCredentials(
   plugin: Plugin,
   { context, request: head }: Extract<PluginCall, { method: 'getCredentials' }>,
-  { readBody, bodyLimit, signal }: CallMeans,
+  means: CallMeans,
 ): Promise<CallAnswer> {
-  const request = createMutableRequest(head, readBody, bodyLimit);
-  const answer = await plugin.getCredentials?.(context, request.message, { signal });
+  const request = createMutableRequest(head, means.readBody, means.bodyLimit);
+  const answer = await plugin.getCredentials?.(context, request.message, optionsOf(means));
   return { method: 'getCredentials', credential: checkCredential(answer, Date.now()), edits: request.finish() };
 }
 
 async function modifyResponse(
   plugin: Plugin,
   { context, response: head }: Extract<PluginCall, { method: 'modifyResponse' }>,
-  { readBody, bodyLimit, signal }: CallMeans,
+  means: CallMeans,
 ): Promise<CallAnswer> {
-  const response = createMutableResponse(head, readBody, bodyLimit);
-  const answer = await plugin.modifyResponse?.(context, response.message, { signal });
+  const response = createMutableResponse(head, means.readBody, means.bodyLimit);
+  const answer = await plugin.modifyResponse?.(context, response.message, optionsOf(means));
   return { method: 'modifyResponse', action: checkResponseAction(answer), edits: response.finish() };
+}
+
+/** A property of its own, and not of a prototype: plugins hand copies of their options to `fetch`. */
+function optionsOf(means: CallMeans): CallOptions {
+  return {
+    get signal() {
+      return means.signal;
+    },
+  };
 }

@@ -14,7 +14,7 @@ export type HeaderLines = readonly (readonly [name: string, value: string])[];
 export interface PluginHeaders {
   /**
    * Refuses with `plugin_result_invalid`, at the line of the plugin that tries it, what cannot be sent. Fields of the connection itself are not in
-   * it.
+   * it. Made when it is first asked for.
    */
   readonly headers: Headers;
   /** The fields that differ from what they were, in the order in which they were first touched. Several `Set-Cookie` stay several lines. */
@@ -30,55 +30,95 @@ interface Touched {
 
 /** `where` begins the sentence of a refusal, as in «getCredentials set». */
 export function pluginHeaders(lines: HeaderLines, where: string): PluginHeaders {
-  const headers = new Headers();
-  for (const [name, value] of lines) if (!isGatewayField(name.toLowerCase())) headers.append(name, value);
-  const touched = new Map<string, Touched>();
-  let sealed = false;
-
-  const valuesOf = (lower: string): string[] => {
-    if (lower === 'set-cookie') return headers.getSetCookie();
-    const value = headers.get(lower);
-    return value === null ? [] : [value];
-  };
-  const touch = (name: string): void => {
-    const lower = name.toLowerCase();
-    const known = touched.get(lower);
-    if (known === undefined) touched.set(lower, { spelling: name, before: valuesOf(lower) });
-    else known.spelling = name;
-  };
-  const write = (apply: (name: string, value: string) => void) => (name: unknown, value: unknown) => {
-    if (sealed) return;
-    const text = String(name);
-    checkFieldName(where, text);
-    checkFieldValue(where, text, value);
-    touch(text);
-    apply(text, value);
-  };
-  const remove = (name: unknown): void => {
-    const text = String(name);
-    if (sealed || !headers.has(text)) return;
-    touch(text);
-    drop(text);
-  };
-  const drop = headers.delete.bind(headers);
-  Object.defineProperties(headers, {
-    set: { value: write(headers.set.bind(headers)) },
-    append: { value: write(headers.append.bind(headers)) },
-    delete: { value: remove },
-  });
-
+  const edits = new Edits(where);
+  let made: GuardedHeaders | null = null;
   return {
-    headers,
-    changes() {
-      const changes: FieldChange[] = [];
-      for (const [name, { spelling, before }] of touched) {
-        const values = valuesOf(name);
-        if (values.length !== before.length || values.some((value, i) => value !== before[i])) changes.push({ name: spelling, values });
-      }
-      return changes;
+    get headers() {
+      made ??= new GuardedHeaders(lines, edits);
+      return made;
     },
+    changes: () => (made === null ? [] : edits.changes(made)),
     seal() {
-      sealed = true;
+      edits.sealed = true;
     },
   };
+}
+
+/** What was done to the headers of one message. Out of the reach of the plugin. */
+class Edits {
+  readonly where: string;
+  readonly #touched = new Map<string, Touched>();
+  sealed = false;
+
+  constructor(where: string) {
+    this.where = where;
+  }
+
+  /** Before the field changes. */
+  touch(headers: Headers, name: string): void {
+    const lower = name.toLowerCase();
+    const known = this.#touched.get(lower);
+    if (known === undefined) this.#touched.set(lower, { spelling: name, before: valuesOf(headers, lower) });
+    else known.spelling = name;
+  }
+
+  changes(headers: Headers): FieldChange[] {
+    const changes: FieldChange[] = [];
+    for (const [name, { spelling, before }] of this.#touched) {
+      const values = valuesOf(headers, name);
+      if (values.length !== before.length || values.some((value, i) => value !== before[i])) changes.push({ name: spelling, values });
+    }
+    return changes;
+  }
+}
+
+/** Methods can be overridden; the declaration of `Headers` calls them properties, which cannot. */
+interface OverridableHeaders extends Omit<Headers, 'set' | 'append' | 'delete'> {
+  set(name: string, value: string): void;
+  append(name: string, value: string): void;
+  delete(name: string): void;
+}
+
+const Overridable: new () => OverridableHeaders = Headers;
+
+class GuardedHeaders extends Overridable {
+  readonly #edits: Edits;
+
+  constructor(lines: HeaderLines, edits: Edits) {
+    super();
+    this.#edits = edits;
+    for (const [name, value] of lines) if (!isGatewayField(name.toLowerCase())) super.append(name, value);
+  }
+
+  override set(name: unknown, value: unknown): void {
+    const text = String(name);
+    if (this.#admits(text, value)) super.set(text, value);
+  }
+
+  override append(name: unknown, value: unknown): void {
+    const text = String(name);
+    if (this.#admits(text, value)) super.append(text, value);
+  }
+
+  override delete(name: unknown): void {
+    const text = String(name);
+    if (this.#edits.sealed || !this.has(text)) return;
+    this.#edits.touch(this, text);
+    super.delete(text);
+  }
+
+  #admits(name: string, value: unknown): value is string {
+    const { sealed, where } = this.#edits;
+    if (sealed) return false;
+    checkFieldName(where, name);
+    checkFieldValue(where, name, value);
+    this.#edits.touch(this, name);
+    return true;
+  }
+}
+
+function valuesOf(headers: Headers, lower: string): string[] {
+  if (lower === 'set-cookie') return headers.getSetCookie();
+  const value = headers.get(lower);
+  return value === null ? [] : [value];
 }

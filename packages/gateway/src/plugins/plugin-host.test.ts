@@ -83,7 +83,7 @@ describe.each(['inline', 'worker'] as const)('a plugin, %s,', (isolation) => {
     const { credential, changes } = answer;
     expect(credential?.fields.lines).toBe('Authorization: Bearer hunter2\r\nX-Tenant: acme\r\n');
     expect(credential?.fields.names).toEqual(['authorization', 'x-tenant']);
-    expect(credential?.fields.values).toEqual(['Bearer hunter2', 'hunter2', 'acme']);
+    expect(credential?.fields.values).toEqual(['Bearer hunter2']);
     expect(credential?.expiresAt).toBeGreaterThan(Date.now());
     expect(changes).toMatchObject({ path: null, query: null, bodyRead: null, replacement: null });
     expect(inspect(answer, { depth: 9, showHidden: true }) + JSON.stringify(answer)).not.toMatch(/hunter2|acme/);

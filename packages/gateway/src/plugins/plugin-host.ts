@@ -100,8 +100,16 @@ export type PerformCall = (call: PluginCall, means: CallMeans & { readonly timeo
 
 /** Brings a call to a plugin in this thread. A plugin that blocks the event loop blocks everything: only a worker can be stopped. */
 export function inThisThread(perform: (call: PluginCall, means: CallMeans) => Promise<CallAnswer>): PerformCall {
-  return (call, { signal, timeoutMs, ...means }) =>
-    withinBounds(call.method, { signal, timeoutMs }, (own) => perform(call, { ...means, signal: own }));
+  return (call, { signal, timeoutMs, readBody, bodyLimit }) =>
+    withinBounds(call.method, { signal, timeoutMs }, (ending) =>
+      perform(call, {
+        readBody,
+        bodyLimit,
+        get signal() {
+          return ending.signal;
+        },
+      }),
+    );
 }
 
 /** The host of a loaded plugin, over whatever brings a call to it. */
@@ -113,7 +121,8 @@ export function pluginHost(plugin: LoadedPlugin, { timeoutMs, bodyLimit }: HostL
     try {
       const answer = await call(one, body.read, signal);
       // The plugin need not have waited for what it asked for.
-      const bodyRead = await withinBounds(one.method, { signal, timeoutMs }, () => body.settled());
+      const reading = body.settled();
+      const bodyRead = reading === null ? null : await withinBounds(one.method, { signal, timeoutMs }, () => reading);
       return { answer, bodyRead };
     } finally {
       body.close();

@@ -306,3 +306,50 @@ describe('many keys', () => {
     for (let i = 0; i < 10_000; i++) expect(list.decide('https', `h${i}.v.com`, 443, '/').verdict).toBe('allowed');
   });
 });
+
+describe('many paths of one key', () => {
+  const segment = fc.constantFrom('a', 'b', '*', 'a%2Fb', 'b;x', 'café');
+  const pattern = fc
+    .tuple(fc.array(fc.oneof({ weight: 4, arbitrary: segment }, fc.constant('**')), { minLength: 1, maxLength: 4 }), fc.constantFrom('', '/'))
+    .map(([segments, end]) => `/${segments.join('/')}${end}`);
+  const asked = fc
+    .array(fc.constantFrom('a', 'b', 'c', 'a%2Fb', 'a%2fb', 'b;x', '%61', 'caf%C3%A9', '', '..'), { maxLength: 5 })
+    .map((segments) => `/${segments.join('/')}`);
+
+  it('are found as if they were gone through', () => {
+    fc.assert(
+      fc.property(fc.array(pattern, { minLength: 5, maxLength: 30 }), fc.array(asked, { minLength: 4, maxLength: 4 }), (patterns, paths) => {
+        const list = compileAllowList({ 'v.com': patterns });
+        for (const path of paths) {
+          const { rule, reason } = list.decide('https', 'v.com', 443, path);
+          // One list for each path: nothing to look it up among.
+          const alone = patterns.map((one) => compileAllowList({ 'v.com': [one] }).decide('https', 'v.com', 443, path));
+          const wanted = alone.find(({ verdict }) => verdict === 'allowed') ?? alone[0];
+          expect({ rule, reason }).toEqual({ rule: wanted.rule, reason: wanted.reason });
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('are not gone through one by one', () => {
+    const compared = (size: number): number => {
+      const paths = Array.from({ length: size }, (_, i) => [`/v1/thing-${i}/*`, `/*/part-${i}`, `/**/end-${i}`]).flat();
+      const list = compileAllowList({ 'v.com': paths });
+      const original = String.prototype.startsWith;
+      let comparisons = 0;
+      try {
+        String.prototype.startsWith = function (this: string, ...found: Parameters<typeof original>) {
+          comparisons++;
+          return original.apply(this, found);
+        };
+        for (const path of ['/v1/thing-7/x', '/any/part-8', '/a/b/c/end-9', '/none']) list.decide('https', 'v.com', 443, path);
+      } finally {
+        String.prototype.startsWith = original;
+      }
+      return comparisons;
+    };
+    expect(compared(10)).toBeGreaterThan(0);
+    expect(compared(3_333)).toBe(compared(10));
+  });
+});

@@ -135,6 +135,54 @@ describe('decide', () => {
     expect(strict.decide('host-77.example.com', 443, 'GET', '/v78/a').reason).toBe('no_path_match');
   });
 
+  it('finds the same among many rules for one host as by going through them', () => {
+    const rule = fc
+      .tuple(
+        fc.constantFrom('allow', 'deny'),
+        fc.constantFrom('x.example.com', 'x.example.com', 'x.example.com:*', '*.example.com'),
+        fc.constantFrom('', 'GET', 'POST', 'GET,PUT'),
+        fc.constantFrom('', '/a', '/a/*', '/a/**', '/**/b', '/*/b', '/a/c*', '/a%2Fb', '/b;x', '/café', '/a/**/c'),
+      )
+      .map((words) => words.filter((word) => word !== '').join(' '));
+    const path = fc.constantFrom('/a', '/a/b', '/a/cc', '/a%2Fb', '/a%2fb', '/b', '//b', '/b;x', '/%61/b', '/caf%C3%A9', '/a/x/c', '/a/..', '/', '*');
+    fc.assert(
+      fc.property(fc.array(rule, { minLength: 5, maxLength: 40 }), fc.constantFrom('GET', 'POST', 'PATCH'), path, (rules, method, asked) => {
+        const { rule: found, reason } = policy('strict', ...rules).decide('x.example.com', 443, method, asked);
+        const rank = (text: string): number => ['x.example.com', 'x.example.com:*', '*.example.com'].indexOf(text.split(' ')[1]);
+        const ordered = [...rules].sort((a, b) => rank(a) - rank(b));
+        // One policy for each rule: nothing to look it up among.
+        const alone = ordered.map((text) => policy('strict', text).decide('x.example.com', 443, method, asked));
+        const decided = alone.find((one) => one.rule !== null || one.reason === 'ambiguous_path');
+        const missed = alone.some((one) => one.reason === 'no_path_match') ? 'no_path_match' : 'no_method_match';
+        expect({ found, reason }).toEqual({ found: decided?.rule ?? null, reason: decided?.reason ?? missed });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('compares no more of 10,000 rules for one host than of 10', () => {
+    const compared = (size: number): number => {
+      const strict = policy(
+        'strict',
+        ...Array.from({ length: size }, (_, i) => `${i % 2 === 0 ? 'allow' : 'deny'} x.example.com GET /v1/thing-${i}/*`),
+      );
+      const original = String.prototype.startsWith;
+      let comparisons = 0;
+      try {
+        String.prototype.startsWith = function (this: string, ...found: Parameters<typeof original>) {
+          comparisons++;
+          return original.apply(this, found);
+        };
+        for (const path of ['/v1/thing-7/x', '/v1/thing-8/x', '/v1/thing-8/a%20b']) strict.decide('x.example.com', 443, 'GET', path);
+      } finally {
+        String.prototype.startsWith = original;
+      }
+      return comparisons;
+    };
+    expect(compared(10)).toBeGreaterThan(0);
+    expect(compared(10_000)).toBe(compared(10));
+  });
+
   it('passes on what is wrong with a rule', () => {
     expect(() => policy('strict', 'allow x.example.com', 'alow y.example.com')).toThrow(SallyportError);
     expect(() => policy('strict', 'allow x.example.com', 'alow y.example.com')).toThrow(

@@ -86,6 +86,7 @@ describe('what is wrong', () => {
   test.each([
     ['no url', '‸x: { auth: { type: none } }', [['forward_targets.x.url', 'is required: expected an https URL']]],
     ['a url that is none', 'x: { url: ‸router, auth: { type: none } }', [['forward_targets.x.url', 'expected an https URL']]],
+    ['no host in the url', 'x: { url: ‸"https:///x", auth: { type: none } }', [['forward_targets.x.url', 'expected an https URL']]],
     ['http', 'x: { url: ‸"http://r.example", auth: { type: none } }', [['forward_targets.x.url', 'has to be https']]],
     ['a password in the url', 'x: { url: ‸"https://a:b@r.example", auth: { type: none } }', [['forward_targets.x.url', 'a user name or a password']]],
     ['a url that is a list', 'x: { ‸url: [a], auth: { type: none } }', [['forward_targets.x.url', 'expected an https URL']]],

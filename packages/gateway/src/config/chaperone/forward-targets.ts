@@ -43,7 +43,7 @@ function readUrl(findings: Findings, path: Path): string {
     return '';
   }
   const url = URL.canParse(written) ? new URL(written) : null;
-  if (url === null || !/^https?:\/\//i.test(written)) findings.complain(path, `expected ${expected}`);
+  if (url === null || !/^https?:\/\/[^/?#\\]/i.test(written)) findings.complain(path, `expected ${expected}`);
   else if (url.protocol !== 'https:') findings.complain(path, 'a forward target has to be https: the request and its token would travel unencrypted');
   else if (url.username !== '' || url.password !== '') findings.complain(path, 'holds a user name or a password; a token belongs to auth.token');
   return written;

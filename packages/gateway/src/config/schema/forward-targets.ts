@@ -40,7 +40,9 @@ function authSchema(context: ValueContext) {
 
 function urlFault(written: string, insecure: boolean): string | null {
   const url = URL.canParse(written) ? new URL(written) : null;
-  if (url === null || url.hostname === '') return 'expected an absolute URL such as https://router.example.com/in';
+  // `https:///x` is read as if it were `https://x`.
+  if (url === null || (/^https?:$/.test(url.protocol) && !/^https?:\/\/[^/?#\\]/i.test(written)))
+    return 'expected an absolute URL such as https://router.example.com/in';
   if (url.username !== '' || url.password !== '') return 'a URL with a user name or a password; use auth instead';
   if (url.hash !== '') return 'a URL with a fragment, which is never sent';
   if (url.protocol === 'https:' || (insecure && url.protocol === 'http:')) return null;
