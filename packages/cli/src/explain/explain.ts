@@ -153,7 +153,7 @@ function callerNamed({ callers, credentials: known }: GatewayConfig, name: strin
 /** Resolved here as the gateway would: on another machine the answer may be another one. */
 async function resolveHost(host: string, fixed: Readonly<Record<string, string>>): Promise<readonly string[]> {
   if (isIP(host) !== 0) return [host];
-  if (Object.hasOwn(fixed, host)) return [fixed[host] as string];
+  if (Object.hasOwn(fixed, host)) return [fixed[host]];
   try {
     return (await lookup(host, { all: true, verbatim: true })).map(({ address }) => address);
   } catch {
