@@ -1,5 +1,4 @@
 import { rootCertificates } from 'node:tls';
-import { buildConnector, Client } from 'undici';
 import { errorCode } from '../unavailable.js';
 
 /** How the connection to a token endpoint is made. */
@@ -52,6 +51,8 @@ export async function postForm(
   { timeoutMs = TIMEOUT_MS, minTlsVersion = 'TLSv1.2', ca }: TransportOptions,
   signal: AbortSignal,
 ): Promise<TransportAnswer | TransportFailure> {
+  // On first use: it is large, and most gateways fetch no tokens.
+  const { buildConnector, Client } = await import('undici');
   if (signal.aborted) return { sent: false, reason: GIVEN_UP };
   const { origin, pathname, search } = new URL(post.url);
   let connected = false;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { SallyportError } from '@sallyport/sdk';
-import { Agent, request } from 'undici';
+import type { Agent } from 'undici';
 import { errorCode } from '../unavailable.js';
 import { optionInvalid, storeFailed } from './http-failure.js';
 
@@ -44,18 +44,22 @@ const ANSWER_LIMIT = 1024 * 1024;
  */
 export function httpClient({ name, caFile, timeoutMs = TIMEOUT_MS }: HttpClientOptions): HttpClient {
   const ca = caFile === undefined ? {} : { ca: readAuthorities(caFile) };
-  const agent = new Agent({ connect: { rejectUnauthorized: true, minVersion: 'TLSv1.2', timeout: timeoutMs, ...ca }, connections: 16 });
+  let agent: Agent | null = null;
   const hint = `Check that ${name} can be reached from this machine.`;
 
   return async (call, signal) => {
+    // On first use: it is large, and most gateways have no store that needs it.
+    const undici = await import('undici');
     signal.throwIfAborted();
+    const connect = { rejectUnauthorized: true, minVersion: 'TLSv1.2' as const, timeout: timeoutMs, ...ca };
+    agent ??= new undici.Agent({ connect, connections: 16 });
     const abort = new AbortController();
     const timer = setTimeout(() => abort.abort(storeFailed(`${name} did not answer within ${timeoutMs} ms.`, { retryable: true, hint })), timeoutMs);
     const forward = (): void => abort.abort(signal.reason);
     signal.addEventListener('abort', forward, { once: true });
     try {
       const { method, url, headers = {}, body = null } = call;
-      const answer = await request(url, { dispatcher: agent, method, headers, body, signal: abort.signal });
+      const answer = await undici.request(url, { dispatcher: agent, method, headers, body, signal: abort.signal });
       const text = await readText(answer.body, name);
       return { status: answer.statusCode, header: (field) => first(answer.headers[field]), text };
     } catch (error) {

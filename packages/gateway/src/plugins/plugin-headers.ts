@@ -31,10 +31,11 @@ interface Touched {
 /** `where` begins the sentence of a refusal, as in «getCredentials set». */
 export function pluginHeaders(lines: HeaderLines, where: string): PluginHeaders {
   const edits = new Edits(where);
-  let made: GuardedHeaders | null = null;
+  let made: OverridableHeaders | null = null;
   return {
     get headers() {
-      made ??= new GuardedHeaders(lines, edits);
+      guardedHeaders ??= defineGuardedHeaders();
+      made ??= new guardedHeaders(lines, edits);
       return made;
     },
     changes: () => (made === null ? [] : edits.changes(made)),
@@ -79,42 +80,48 @@ interface OverridableHeaders extends Omit<Headers, 'set' | 'append' | 'delete'> 
   delete(name: string): void;
 }
 
-const Overridable: new () => OverridableHeaders = Headers;
+type GuardedHeaders = new (lines: HeaderLines, edits: Edits) => OverridableHeaders;
 
-class GuardedHeaders extends Overridable {
-  readonly #edits: Edits;
+let guardedHeaders: GuardedHeaders | null = null;
 
-  constructor(lines: HeaderLines, edits: Edits) {
-    super();
-    this.#edits = edits;
-    for (const [name, value] of lines) if (!isGatewayField(name.toLowerCase())) super.append(name, value);
-  }
+/** Made on first use: to name `Headers` is to load all of Node's `fetch`, 10 MB that a gateway without a plugin never needs. */
+function defineGuardedHeaders(): GuardedHeaders {
+  const Overridable: new () => OverridableHeaders = Headers;
+  return class extends Overridable {
+    readonly #edits: Edits;
 
-  override set(name: unknown, value: unknown): void {
-    const text = String(name);
-    if (this.#admits(text, value)) super.set(text, value);
-  }
+    constructor(lines: HeaderLines, edits: Edits) {
+      super();
+      this.#edits = edits;
+      for (const [name, value] of lines) if (!isGatewayField(name.toLowerCase())) super.append(name, value);
+    }
 
-  override append(name: unknown, value: unknown): void {
-    const text = String(name);
-    if (this.#admits(text, value)) super.append(text, value);
-  }
+    override set(name: unknown, value: unknown): void {
+      const text = String(name);
+      if (this.#admits(text, value)) super.set(text, value);
+    }
 
-  override delete(name: unknown): void {
-    const text = String(name);
-    if (this.#edits.sealed || !this.has(text)) return;
-    this.#edits.touch(this, text);
-    super.delete(text);
-  }
+    override append(name: unknown, value: unknown): void {
+      const text = String(name);
+      if (this.#admits(text, value)) super.append(text, value);
+    }
 
-  #admits(name: string, value: unknown): value is string {
-    const { sealed, where } = this.#edits;
-    if (sealed) return false;
-    checkFieldName(where, name);
-    checkFieldValue(where, name, value);
-    this.#edits.touch(this, name);
-    return true;
-  }
+    override delete(name: unknown): void {
+      const text = String(name);
+      if (this.#edits.sealed || !this.has(text)) return;
+      this.#edits.touch(this, text);
+      super.delete(text);
+    }
+
+    #admits(name: string, value: unknown): value is string {
+      const { sealed, where } = this.#edits;
+      if (sealed) return false;
+      checkFieldName(where, name);
+      checkFieldValue(where, name, value);
+      this.#edits.touch(this, name);
+      return true;
+    }
+  };
 }
 
 function valuesOf(headers: Headers, lower: string): string[] {
