@@ -156,6 +156,9 @@ describe('at the forward door', () => {
   });
 });
 
+/** Node 24 does not tell what intermediates a client sent: they have to stand in the bundle there (docs/mutual-tls.md). */
+const hidesIntermediates = Number(process.versions.node.split('.')[0]) >= 24;
+
 describe('when the files change', () => {
   test('connections that are kept go on under the new certificate, key and bundle, under load too', async () => {
     const scene = await mutualScene({ crl: true });
@@ -207,24 +210,27 @@ describe('when the files change', () => {
     second.close();
   });
 
-  test('a kept connection ends when its authority is taken out, and one through an intermediate stays when the root does', async () => {
-    const scene = await mutualScene();
-    const others = await clientAuthority('Others');
-    const middle = await scene.clients.intermediate('Middle');
-    await scene.write('ca.crt', scene.clients.cert + others.cert);
-    await scene.reload();
-    const leaf = await middle.issue();
-    const [stays, goes] = await Promise.all([scene.client({ ...leaf, cert: leaf.cert + middle.cert }), scene.client(await others.issue())]);
-    expect((await call(stays, scene)).status).toBe(200);
-    expect((await call(goes, scene)).status).toBe(200);
-    await scene.write('ca.crt', scene.clients.cert);
-    await scene.reload();
-    expect((await call(stays, scene)).status).toBe(200);
-    expect(problem(await call(goes, scene)).code).toBe('client_certificate_unacceptable');
-    stays.close();
-  });
+  test.skipIf(hidesIntermediates)(
+    'a kept connection ends when its authority is taken out, and one through an intermediate stays when the root does',
+    async () => {
+      const scene = await mutualScene();
+      const others = await clientAuthority('Others');
+      const middle = await scene.clients.intermediate('Middle');
+      await scene.write('ca.crt', scene.clients.cert + others.cert);
+      await scene.reload();
+      const leaf = await middle.issue();
+      const [stays, goes] = await Promise.all([scene.client({ ...leaf, cert: leaf.cert + middle.cert }), scene.client(await others.issue())]);
+      expect((await call(stays, scene)).status).toBe(200);
+      expect((await call(goes, scene)).status).toBe(200);
+      await scene.write('ca.crt', scene.clients.cert);
+      await scene.reload();
+      expect((await call(stays, scene)).status).toBe(200);
+      expect(problem(await call(goes, scene)).code).toBe('client_certificate_unacceptable');
+      stays.close();
+    },
+  );
 
-  test('a kept connection through two intermediates stays, and so does one whose session was resumed', async () => {
+  test.skipIf(hidesIntermediates)('a kept connection through two intermediates stays, and so does one whose session was resumed', async () => {
     const scene = await mutualScene();
     const upper = await scene.clients.intermediate('Upper');
     const lower = await upper.intermediate('Lower');
