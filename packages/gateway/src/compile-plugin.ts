@@ -1,9 +1,10 @@
 import { asSallyportError, type Plugin, SallyportError } from '@sallyport/sdk';
 import type { DeclaredRoutes } from './compile-providers.js';
+import { pluginDefaults } from './config/schema/plugin.js';
 import type { GatewayConfig } from './config/schema.js';
 import { ConsultedPlugin } from './pipeline/consulted-plugin.js';
 import { measuredHost, type PluginCallListener } from './pipeline/measured-host.js';
-import { createPluginHost } from './plugins/create-plugin-host.js';
+import { createPluginHost, type PluginSettings } from './plugins/create-plugin-host.js';
 import type { PluginFactory } from './plugins/load-plugin.js';
 import type { PluginHost } from './plugins/plugin-host.js';
 import { routeFinder } from './providers/route-finder.js';
@@ -32,7 +33,7 @@ const ROUTES = 'routes';
  * `plugin_load_failed`, and `config_invalid` when a plugin that was handed in meets a default.
  */
 export async function compilePlugin(config: GatewayConfig, declared: DeclaredRoutes | null, means: PluginMeans): Promise<ConsultedPlugin | null> {
-  const { cache = 10_000 } = config.plugin ?? {};
+  const { cache } = config.plugin ?? pluginDefaults;
   const plugin = await loadHost(config, means);
   if (plugin === null && declared === null) return null;
   const host = declared === null ? (plugin as PluginHost) : await behindRoutes(config, declared, plugin);
@@ -44,6 +45,28 @@ export async function compilePlugin(config: GatewayConfig, declared: DeclaredRou
   return consulted;
 }
 
+/**
+ * Loads a plugin as a configuration says, and checks nothing of what it means for the rest of it. `isolation` is that of the configuration when left
+ * out. Errors: `plugin_load_failed`.
+ */
+export async function openPlugin(
+  plugin: PluginSettings['plugin'],
+  { plugin: settings, limits }: Pick<GatewayConfig, 'plugin' | 'limits'>,
+  { onTrouble, isolation }: Pick<PluginSettings, 'onTrouble'> & Partial<Pick<PluginSettings, 'isolation'>>,
+): Promise<PluginHost> {
+  const { options, timeout, isolation: configured } = settings ?? pluginDefaults;
+  return await createPluginHost({
+    plugin,
+    folder: settings?.module?.folder ?? process.cwd(),
+    options,
+    loadTimeoutMs: LOAD_TIMEOUT,
+    timeoutMs: timeout,
+    bodyLimit: limits.plugin_body,
+    isolation: isolation ?? configured,
+    onTrouble,
+  });
+}
+
 async function loadHost(config: GatewayConfig, means: PluginMeans): Promise<PluginHost | null> {
   const source = means.plugin ?? config.plugin?.module?.written;
   if (source === undefined) return null;
@@ -53,17 +76,7 @@ async function loadHost(config: GatewayConfig, means: PluginMeans): Promise<Plug
       hint: 'Leave out the default or the plugin; a route with `match: {}` is for every call.',
     });
   }
-  const { options = {}, timeout = 10_000, isolation = 'inline', module } = config.plugin ?? {};
-  const host = await createPluginHost({
-    plugin: source,
-    folder: module?.folder ?? process.cwd(),
-    options,
-    loadTimeoutMs: LOAD_TIMEOUT,
-    timeoutMs: timeout,
-    bodyLimit: config.limits.plugin_body,
-    isolation,
-    onTrouble: (error) => means.onPluginFailure(error, ''),
-  });
+  const host = await openPlugin(source, config, { onTrouble: (error) => means.onPluginFailure(error, '') });
   const unknown = host.forwardReferences?.find((name) => !Object.hasOwn(config.forward_targets, name));
   if (unknown !== undefined) {
     await host.close().catch((error: unknown) => means.onPluginFailure(asSallyportError(error), ''));

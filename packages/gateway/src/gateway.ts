@@ -1,6 +1,7 @@
 import { type Plugin, SallyportError } from '@sallyport/sdk';
 import { type CertificateCare, careForCertificate } from './certificate-care.js';
 import { compile, type Lasting } from './compile.js';
+import { pluginDefaults } from './config/schema/plugin.js';
 import type { GatewayConfig } from './config/schema.js';
 import { forwardDoor, forwardListener, sidecarDoor, sidecarListener } from './doors/doors.js';
 import type { ForwardDoor } from './doors/forward-door.js';
@@ -65,7 +66,6 @@ type Closable = Pick<Listener<ForwardDoor>, 'connections' | 'drain' | 'destroy'>
 
 const QUEUED_EVENTS = 65_536;
 const DRAIN_POLL = 50;
-const SIGNING_TIMEOUT = 10_000;
 
 /**
  * A running gateway: its doors, and the configuration they serve at the moment. Made by `startGateway`.
@@ -295,7 +295,7 @@ export class Gateway {
     const signs = plugin?.host.methods.has('signCsr') === true;
     return {
       signer: signs ? { signCsr: (csr, { signal }) => plugin.host.signCsr(csr, signal) } : null,
-      timeout: this.#config.plugin?.timeout ?? SIGNING_TIMEOUT,
+      timeout: (this.#config.plugin ?? pluginDefaults).timeout,
     };
   }
 

@@ -1,4 +1,5 @@
 export { compileBindings, makeSource } from './compile.js';
+export { openPlugin } from './compile-plugin.js';
 export { configJsonSchema } from './config/json-schema.js';
 export { ConfigError, formatProblems, type LoadedConfig, loadConfig, parseConfig } from './config/load.js';
 export { configReference } from './config/reference.js';
@@ -10,7 +11,6 @@ export { Gateway, type GatewayOptions, type Ports, startGateway } from './gatewa
 export { admit } from './pipeline/admit.js';
 export { digestToken } from './pipeline/callers.js';
 export { select } from './pipeline/select.js';
-export { createPluginHost } from './plugins/create-plugin-host.js';
 export type { PluginFactory } from './plugins/load-plugin.js';
 export { judgeAddress } from './policy/address-guard.js';
 export { canonicalHost, hostForUrl } from './policy/canonical-host.js';

@@ -1,7 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import type { SallyportError } from '@sallyport/sdk';
 import type { Exchange } from '../exchange.js';
+import { credentialFailures } from '../pipeline/failure-codes.js';
 import type { Door, Refusal } from '../pipeline/passage.js';
+import { FORWARDED_FIELDS } from '../tls/mutual/forwarded-certificates.js';
 import { type FieldSet, fieldId, fieldSet, hopByHopFields } from '../wire/field-names.js';
 import { choiceFields, ownFields } from './forward-door.js';
 import { problemRefusal } from './problem-refusal.js';
@@ -12,9 +14,6 @@ const sensitive = ['authorization', 'proxy-authorization', 'cookie', 'set-cookie
 
 /** Fields of the platform's side of the connection, which mean nothing to an upstream or tell it too much. */
 const inbound = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip'];
-
-/** What a balancer says about the client's certificate. */
-const balancer = ['x-forwarded-client-cert', 'client-cert', 'client-cert-chain'];
 
 /** The words that clients of this door look for in `error`, by code. Every other code answers with the title of the problem. */
 const words: Readonly<Record<string, string>> = {
@@ -30,26 +29,7 @@ const words: Readonly<Record<string, string>> = {
 };
 
 /** Credentials that could not be had, whoever is at fault: the platform is told no more than that. `code` tells them apart. */
-const ourFaults: ReadonlySet<string> = new Set([
-  'plugin_failed',
-  'plugin_result_invalid',
-  'context_data_missing',
-  'context_data_field_invalid',
-  'route_not_found',
-  'mapping_not_found',
-  'forward_unexpected',
-  'provider_missing',
-  'credential_unavailable',
-  'credential_unusable',
-  'client_credentials_refused',
-  'token_endpoint_unavailable',
-  'token_response_invalid',
-  'token_expired_on_arrival',
-  'refresh_token_refused',
-  'refresh_outcome_unknown',
-  'token_not_found',
-  'token_store_failed',
-]);
+const ourFaults: ReadonlySet<string> = new Set([...credentialFailures, 'context_data_missing', 'context_data_field_invalid', 'forward_unexpected']);
 
 /** The fields by which the platform says what a call is about, without the prefix. */
 const contextFieldNames = ['Target-URL', 'Vendor-ID', 'Environment-ID', 'Marketplace-ID', 'Product-ID', 'Subscription-ID', 'Context-Data'] as const;
@@ -98,11 +78,11 @@ export class SidecarDoor implements Door {
     this.traceField = fieldId(traceHeader);
     this.callerField = fieldId(callerHeader);
     this.#traceHeader = traceHeader;
-    const own = fieldSet([...Object.values(choiceFields), ...balancer, ...inbound, ...sensitive, callerHeader, traceHeader]);
+    const own = fieldSet([...Object.values(choiceFields), ...FORWARDED_FIELDS, ...inbound, ...sensitive, callerHeader, traceHeader]);
     this.controlFields = own.map((member, id) => member | hopByHopFields[id]);
     // Replaced by ours, whatever the upstream says.
     this.sensitiveFields = fieldSet([...sensitive, ...ownFields, ...options.sensitiveHeaders, 'server-timing', traceHeader]);
-    this.forwarding = new ForwardingDoor(this, [...Object.values(choiceFields), ...balancer, ...sensitive, callerHeader, traceHeader]);
+    this.forwarding = new ForwardingDoor(this, [...Object.values(choiceFields), ...FORWARDED_FIELDS, ...sensitive, callerHeader, traceHeader]);
   }
 
   refusal(exchange: Exchange, error: SallyportError): Refusal {

@@ -16,7 +16,7 @@ import { Tunnel } from '../wire/tunnel.js';
 import { UpstreamConnection } from '../wire/upstream-connection.js';
 import { HeldResponse, type Review, type Verdict } from './forward/held-response.js';
 import { requestHead, requestTrailers } from './forward/request-head.js';
-import { normalizedAnswer, type ResponseShape, responseHead, type SanitizeHead, wholeResponseHead } from './forward/response-head.js';
+import { normalizedAnswer, type ResponseShape, responseHead, wholeResponseHead } from './forward/response-head.js';
 import type { Passage } from './passage.js';
 import { noteTunnelEnd } from './tunnel-end.js';
 
@@ -257,24 +257,36 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
 
   // Inside: the response.
 
-  readonly #sanitize: SanitizeHead = (head, dropped) => this.#hooks.sanitize(this.#passage, head, dropped);
+  /** Marks what may not reach the client; answers the lines that stand in. */
+  #sanitize(head: Head, dropped: FieldSet): string {
+    return this.#hooks.sanitize(this.#passage, head, dropped);
+  }
 
-  /** Begins to answer the client with this response; `bytes[start, end)` is what has come of its body. */
-  #respond(shape: ResponseShape, bytes: Buffer, start: number, end: number, showsErrors = false): boolean {
-    const { exchange, client, door, runtime } = this.#passage;
-    const { statusCode } = shape.head;
+  /** From here on the client has part of an answer. True when of this one only the status goes on. */
+  #begin(statusCode: number, showsErrors: boolean): boolean {
+    const { exchange, client, door } = this.#passage;
     exchange.status = statusCode;
     this.#responseBegun = true;
     // A response that overtakes its request: what is left of the request cannot be told from a next one.
     if (!client.body.done) client.persistent = false;
+    return statusCode >= 400 && door.normalizesErrors && !showsErrors;
+  }
+
+  #normalizedAnswer(head: Head): string {
+    return normalizedAnswer(this.#passage, head, this.#sanitize(head, this.#passage.runtime.representationFields));
+  }
+
+  /** Begins to answer the client with this response; `bytes[start, end)` is what has come of its body. */
+  #respond(shape: ResponseShape, bytes: Buffer, start: number, end: number, showsErrors = false): boolean {
+    const { exchange, client, runtime } = this.#passage;
     const size = end - start;
-    if (statusCode >= 400 && door.normalizesErrors && !showsErrors) {
-      this.#normalized = { answer: normalizedAnswer(this.#passage, shape.head, this.#sanitize), left: runtime.limits.normalizedBody };
+    if (this.#begin(shape.head.statusCode, showsErrors)) {
+      this.#normalized = { answer: this.#normalizedAnswer(shape.head), left: runtime.limits.normalizedBody };
       return this.#skip(this.#normalized, size);
     }
     exchange.kind = 'request';
     exchange.responseBytes += size;
-    const text = responseHead(this.#passage, shape, this.#sanitize);
+    const text = responseHead(this.#passage, shape, this.#sanitize(shape.head, runtime.hopByHop));
     if (size === 0) return client.write(text);
     if (size <= COPY_LIMIT) return client.write(text + bytes.toString('latin1', start, end));
     client.socket.cork();
@@ -357,19 +369,16 @@ export class Forward implements RequestSink, ResponseSink, Deadlined {
 
   /** Answers with a body that is at hand as a whole: another one, or the one that somebody read. */
   #respondWhole({ head, showsErrors }: Extract<Verdict, { again: false }>, whole: Uint8Array): void {
-    const { exchange, client, door, runtime } = this.#passage;
-    exchange.status = head.statusCode;
-    this.#responseBegun = true;
-    if (!client.body.done) client.persistent = false;
-    if (head.statusCode >= 400 && door.normalizesErrors && !showsErrors) {
-      client.write(normalizedAnswer(this.#passage, head, this.#sanitize));
+    const { exchange, client, runtime } = this.#passage;
+    if (this.#begin(head.statusCode, showsErrors)) {
+      client.write(this.#normalizedAnswer(head));
       this.#complete();
       return;
     }
     // What may not have a body has none, whatever stands in (RFC 9110 §6.4.1).
     const bodyless = exchange.method === 'HEAD' || isBodyless(head.statusCode);
     const length = bodyless ? '' : `Content-Length: ${whole.length}\r\n`;
-    client.write(wholeResponseHead(this.#passage, head, runtime.hopByHop, length, this.#sanitize));
+    client.write(wholeResponseHead(this.#passage, head, runtime.hopByHop, length, this.#sanitize(head, runtime.hopByHop)));
     if (!bodyless) {
       exchange.responseBytes = whole.length;
       client.write(whole);

@@ -9,6 +9,7 @@ import { admit } from './admit.js';
 import type { Binding } from './bindings.js';
 import { adopt, consult, place, refreshAhead, unplace } from './consult.js';
 import type { ConsultedPlugin } from './consulted-plugin.js';
+import { failures } from './failure-codes.js';
 import { Forward, type ForwardHooks, idempotent } from './forward.js';
 import type { ForwardTarget } from './forward-targets.js';
 import { inject } from './inject.js';
@@ -109,46 +110,6 @@ function mayGoAgain({ exchange, client, wholeBody }: Passage): boolean {
 
 /** Codes with which policy says no, and in a member why. */
 const denials: ReadonlySet<string> = new Set(['policy_denied', 'target_path_ambiguous']);
-
-/** Codes that mean something went wrong, rather than that somebody said no. */
-const failures: ReadonlySet<string> = new Set([
-  'credential_unavailable',
-  'credential_unusable',
-  'plugin_failed',
-  'plugin_timeout',
-  'plugin_result_invalid',
-  'credential_not_bound',
-  'route_not_found',
-  'mapping_not_found',
-  'provider_missing',
-  'vendor_not_found',
-  'client_credentials_refused',
-  'token_endpoint_unavailable',
-  'token_request_refused',
-  'token_response_invalid',
-  'token_expired_on_arrival',
-  'token_not_found',
-  'token_store_failed',
-  'refresh_token_refused',
-  'refresh_outcome_unknown',
-  'forward_target_unknown',
-  'forward_target_unavailable',
-  'upstream_dns_failed',
-  'upstream_refused',
-  'upstream_unreachable',
-  'upstream_reset',
-  'upstream_connect_timeout',
-  'upstream_tls_timeout',
-  'upstream_tls_expired',
-  'upstream_tls_name_mismatch',
-  'upstream_tls_untrusted',
-  'upstream_tls_failed',
-  'upstream_response_timeout',
-  'upstream_response_malformed',
-  'upstream_idle_timeout',
-  'total_timeout',
-  'internal_error',
-]);
 
 /** The way of a request to a forward target, or on to its credentials. */
 function routed(passage: Passage, plugin: ConsultedPlugin, transaction: Transaction, choice: string | null): void {

@@ -13,13 +13,12 @@ export interface ResponseShape {
   readonly contentOnly: boolean;
 }
 
-/** Marks what may not reach the client, and answers the lines that stand in; see `ForwardHooks`. */
-export type SanitizeHead = (head: Head, dropped: FieldSet) => string;
-
-/** The response head as the client gets it. Lowers `persistent` where the end of the body can only be shown by closing. */
-export function responseHead(passage: Passage, { head, bodyKind, contentOnly }: ResponseShape, sanitize: SanitizeHead): string {
+/**
+ * The response head as the client gets it, after `ForwardHooks.sanitize` has marked in it what may not get there; `masked` are the lines that stand in.
+ * Lowers `persistent` where the end of the body can only be shown by closing.
+ */
+export function responseHead(passage: Passage, { head, bodyKind, contentOnly }: ResponseShape, masked: string): string {
   const { exchange, client, door, runtime } = passage;
-  const masked = sanitize(head, runtime.hopByHop);
   let framing = '';
   switch (bodyKind) {
     case BodyKind.chunked:
@@ -37,21 +36,20 @@ export function responseHead(passage: Passage, { head, bodyKind, contentOnly }: 
 }
 
 /** The same in front of a body that is at hand as a whole; `dropped` are the fields that do not describe it any more. */
-export function wholeResponseHead(passage: Passage, head: Head, dropped: FieldSet, lines: string, sanitize: SanitizeHead): string {
+export function wholeResponseHead(passage: Passage, head: Head, dropped: FieldSet, lines: string, masked: string): string {
   const { exchange, client, door } = passage;
-  const masked = sanitize(head, dropped);
   return `${statusLine(head)}${keptLines(head, dropped)}${masked}${door.responseLines(exchange)}${lines}${connectionLine(client)}\r\n`;
 }
 
 /** The whole answer to a 4xx or 5xx with the neutral body of the door: what described the old body goes with it. */
-export function normalizedAnswer(passage: Passage, head: Head, sanitize: SanitizeHead): string {
+export function normalizedAnswer(passage: Passage, head: Head, masked: string): string {
   const { exchange, door, runtime } = passage;
   const { contentType, body } = door.normalizedError(exchange, head.statusCode);
   const shown = exchange.method === 'HEAD' ? '' : body;
   const length = Buffer.byteLength(body);
   exchange.responseBytes = shown === '' ? 0 : length;
   const lines = `Content-Type: ${contentType}\r\nContent-Length: ${length}\r\n`;
-  return wholeResponseHead(passage, head, runtime.representationFields, lines, sanitize) + Buffer.from(shown, 'utf8').toString('latin1');
+  return wholeResponseHead(passage, head, runtime.representationFields, lines, masked) + Buffer.from(shown, 'utf8').toString('latin1');
 }
 
 function connectionLine(client: ServerConnection): string {
