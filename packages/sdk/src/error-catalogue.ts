@@ -517,6 +517,174 @@ export const errorCatalogue = {
   namespace_not_active: entry(409, 'The namespace is being deleted', 'Use another namespace, or wait until it is gone and create it anew.'),
   namespace_protected: entry(409, 'The root namespace cannot be deleted', 'Delete the namespaces below it.'),
 
+  // The API of the control plane.
+  request_invalid: entry(
+    400,
+    'The request is not valid',
+    'The detail and `issues` name each place that is wrong; the operation is described in /openapi.json.',
+  ),
+  request_too_large: entry(413, 'The request body is larger than the limit', 'Send at most 1 MiB.'),
+  media_type_unsupported: entry(415, 'The body is of a kind that is not read here', 'Send JSON, with `Content-Type: application/json`.'),
+  authentication_required: entry(
+    401,
+    'This needs to know who is asking',
+    'Send `Authorization: Bearer TOKEN`; `sallyport login` sets up a key to sign tokens with.',
+  ),
+  redacted_value_refused: entry(
+    400,
+    'A masked secret cannot be stored',
+    'Send the secret itself, or leave the member out to keep the one that is there.',
+  ),
+  rate_limited: entry(429, 'Too many requests', 'Wait for the time in Retry-After; the RateLimit fields say how much is allowed.'),
+  idempotency_outcome_pending: entry(
+    409,
+    'The same request is being worked on, or its answer was lost',
+    'Look whether the change is there; it is not made twice. Ask again with the same key in a moment.',
+  ),
+
+  // Coordination between processes.
+  bus_unavailable: entry(503, 'What connects the processes cannot be reached', 'Try again in a moment; the readiness report says what is missing.'),
+  redis_url_invalid: entry(0, 'The address of Redis is not valid', 'Write it as redis://user:password@host:port/0, or rediss:// for TLS.'),
+  lease_lost: entry(503, 'Another process has taken this work over', 'Try again in a moment.'),
+
+  // Tasks.
+  task_unknown: entry(400, 'There is no such task', 'Use a name that this version of Sallyport has.'),
+  task_payload_invalid: entry(400, 'The payload of the task is not valid', 'Correct what the detail names; a payload has at most 64 KiB.'),
+  task_not_found: entry(404, 'There is no such task', 'List the tasks; finished ones are kept only for a time.'),
+  task_state_conflict: entry(409, 'The task is in a state in which this cannot be done', 'Read the task again.'),
+  task_schedule_invalid: entry(
+    0,
+    'The schedule of a task is not valid',
+    'Write `MINUTE HOUR DAY MONTH WEEKDAY` in UTC, each `*`, `*/5`, `1`, `1-5` or a list of those.',
+  ),
+  task_timed_out: entry(0, 'The task took too long', 'Look for what it waits for; it is tried again unless this was the last attempt.'),
+  task_cancelled: entry(0, 'The task was cancelled', 'Nothing is to be done; `retry` puts it back.'),
+  task_interrupted: entry(
+    0,
+    'The process that ran the task ended or was not heard of in time',
+    'Nothing is to be done: another process runs it again.',
+  ),
+
+  // The certificates of the control plane's services.
+  server_tls_invalid: entry(
+    0,
+    'The TLS of a service is not configured completely',
+    'Give `cert` and `key`, or `self_signed` with a `dir`, or `acme` with `email`, `accept_tos: true`, `hosts` and `dir`.',
+  ),
+  server_certificate_expires: entry(
+    0,
+    'The certificate of a service is about to expire',
+    'Renew it where it comes from; new files are taken into use at once.',
+  ),
+  server_name_unknown: entry(
+    0,
+    'There is no certificate for the name that a client asked for',
+    'List the name under `hosts`, or call the service by one that is there.',
+  ),
+  acme_unreachable: entry(
+    0,
+    'The ACME server cannot be reached or does not work',
+    'Check the address and that this machine may connect to it; a private one may need `ca`. It is asked again by itself.',
+  ),
+  acme_account_refused: entry(
+    0,
+    'The ACME server accepts no account from here',
+    'Check `email`, and `eab` when the authority wants accounts that it knows: its key identifier and its HMAC key belong together.',
+  ),
+  acme_order_refused: entry(
+    0,
+    'The authority makes no certificate for this host',
+    'Check the name, and its CAA records in the DNS; the detail has what the authority says.',
+  ),
+  acme_challenge_failed: entry(
+    0,
+    'The authority cannot see that the host is here',
+    'Let the DNS lead to this machine, and let port 80 be reached from the internet; the detail has what the authority saw.',
+  ),
+  acme_rate_limited: entry(
+    0,
+    'The authority was asked too often',
+    'Wait; it is asked again when it allows it. Use its staging server for trying things out.',
+  ),
+  acme_port_unavailable: entry(
+    0,
+    'The port for the checks of the authority cannot be opened',
+    'Stop what listens there, choose another `http_port` that port 80 is forwarded to, or give the right to open ports below 1024.',
+  ),
+  acme_waiting: entry(
+    0,
+    'No certificate is asked for yet, because attempts have failed',
+    'Correct what the detail names and wait, or remove the record of the attempts.',
+  ),
+
+  // Sessions and signing in.
+  session_required: entry(401, 'Nobody is signed in', 'Send the browser to `redirect_url`; it comes back with a token.'),
+  session_not_found: entry(404, 'There is no such session', 'List the sessions; those that have ended are not among them.'),
+  xsrf_token_missing: entry(403, 'The XSRF token is missing', 'Send the X-XSRF-TOKEN of the latest answer back in a field of the same name.'),
+  xsrf_token_invalid: entry(403, 'The XSRF token is not valid', 'Send the X-XSRF-TOKEN of the latest answer; any GET request brings one.'),
+  return_url_not_allowed: entry(
+    400,
+    'The browser may not be sent back to this URL',
+    'Have the operator add the URL, or the path above it, to the return URLs of the service.',
+  ),
+  sign_in_provider_unknown: entry(404, 'There is no such identity provider', 'Use one of those that the sign-in page offers.'),
+  sign_in_provider_unavailable: entry(503, 'The identity provider cannot be reached', 'Try again in a moment; the log has the cause.'),
+  sign_in_state_invalid: entry(400, 'This is not the browser or the attempt that the sign-in began with', 'Begin again, in one tab.'),
+  sign_in_expired: entry(400, 'Signing in took too long', 'Begin again.'),
+  sign_in_replayed: entry(400, 'This sign-in is over already', 'Begin again.'),
+  sign_in_denied: entry(403, 'The identity provider did not let the person in', 'Begin again, with an account that may use this application.'),
+  sign_in_answer_invalid: entry(
+    400,
+    'The answer of the identity provider does not hold',
+    'Begin again; if it happens each time, check the issuer, the client and the clocks.',
+  ),
+  sign_in_no_role: entry(403, 'This person has no role here', 'Have the person added to a group that the roles of the provider name.'),
+  sign_in_name_missing: entry(
+    403,
+    'The identity provider does not say who the person is',
+    'Have the provider send the claim that `external_id_claim` names; an e-mail address has to be verified.',
+  ),
+  sign_in_actor_deleted: entry(403, 'The actor of this person was deleted', 'Wait until it has been purged, or sign in as somebody else.'),
+  sign_in_actor_taken: entry(409, 'There is another actor of this name', 'Rename or delete that actor, or choose another `external_id_claim`.'),
+
+  // The client of the control plane.
+  client_config_invalid: entry(
+    0,
+    'The client configuration is not valid',
+    'Correct the places that are listed, or write it anew with `sallyport login`.',
+  ),
+  client_config_incomplete: entry(
+    0,
+    'The client configuration does not say enough',
+    'Run `sallyport login`, or give --actor and --private-key; their variables are in the help.',
+  ),
+  signing_key_invalid: entry(0, 'Requests cannot be signed with this key', 'Name a private key of OpenSSH or in PEM with --private-key.'),
+  server_unreachable: entry(0, 'The server cannot be reached', 'Check the address, and that the server runs.'),
+  server_answer_invalid: entry(0, 'The server does not answer as a control plane does', 'Check the address: it is that of a service of Sallyport.'),
+  server_refused: entry(0, 'The server refused the request', 'The sentence is that of the server; its log has more under the request id.'),
+  local_request_refused: entry(
+    403,
+    'This server acts for its user, and does not trust where the request comes from',
+    'Call it as localhost or by its address; --allow-host and --allow-origin let others in.',
+  ),
+  login_return_refused: entry(
+    400,
+    'A login may not lead to this address',
+    'Return to `server.marketplace` or `server.admin_ui` of the client configuration.',
+  ),
+
+  // The key that was made together with the database.
+  global_key_missing: entry(
+    0,
+    'The global key of this database is not there',
+    'Put the file back where it was, from a backup if need be, or name its new place in `control.system_auth.global_key`.',
+  ),
+  global_key_exposed: entry(
+    0,
+    'Others can read the global key',
+    'Take the rights of group and others away with `chmod 600`; if somebody may have read it, configure another one and re-encrypt.',
+  ),
+
   // Starting and configuring.
   telemetry_unavailable: entry(
     0,

@@ -1,6 +1,8 @@
 import type { SelectQueryBuilder } from 'kysely';
 import { type Queryable, type Schema, withTables } from '../database/schema.js';
 import { updateVersion } from '../database/versioned-update.js';
+import { parseSelector } from '../labels/selector.js';
+import { selectorCondition } from '../labels/selector-condition.js';
 import { type ListScope, scopeCondition } from '../permissions/list-scope.js';
 
 /** Where an actor comes from. What comes from the configuration or a key directory is changed there. */
@@ -27,6 +29,7 @@ interface Tables {
 export type ActorConditions = {
   readonly external_id?: string | undefined;
   readonly source?: ActorSource | undefined;
+  readonly label_selector?: string | undefined;
 };
 
 /** The live actor of this id. */
@@ -57,6 +60,7 @@ export function selectActors(db: Queryable, scope: ListScope, conditions: ActorC
   query = query.where(scopeCondition(scope, { namespace: 'namespace', id: 'id' }));
   if (conditions.external_id !== undefined) query = query.where('external_id', '=', conditions.external_id);
   if (conditions.source !== undefined) query = query.where('source', '=', conditions.source);
+  if (conditions.label_selector !== undefined) query = query.where(selectorCondition('act', 'actors.id', parseSelector(conditions.label_selector)));
   return query;
 }
 

@@ -9,7 +9,7 @@ import { type ListDefinition, type Page, type PageRequest, planPage, readPage } 
 import { purge, softDeleted } from '../database/purge.js';
 import type { Queryable, Schema } from '../database/schema.js';
 import type { Sealer } from '../database/sealer.js';
-import { type LabelSet, labelNew, labelsOf, unlabel, updateLabels } from '../labels/label-service.js';
+import { type LabelledResource, type LabelSet, labelNew, labelsOf, unlabel, updateLabels } from '../labels/label-service.js';
 import type { Namespaces } from '../namespaces/namespaces.js';
 import { type Authority, authorityOf } from '../permissions/authority.js';
 import { everything, type Permission, type Permissions } from '../permissions/permission.js';
@@ -44,6 +44,8 @@ export interface Actors {
   list(request: PageRequest<ActorFilter>, by: Requester): Promise<Page<Actor>>;
   /** Maps replace the ones that are there. Rejects with `precondition_failed` when it has another version than `ifMatch` names. */
   update(id: string, changes: ActorDescription, by: Requester, ifMatch?: VersionCondition): Promise<Actor>;
+  /** Changes labels or annotations in a transaction of its own; the same is checked and written down as by `update`. */
+  relabel(id: string, by: Requester, apply: (trx: Queryable, resource: LabelledResource) => Promise<void>): Promise<void>;
   /** Its keys end with it. Rejects with `actor_deletes_itself`. */
   remove(id: string, by: Requester, ifMatch?: VersionCondition): Promise<void>;
   /** The live actor of this name, for the domains that ask in nobody's name. */
@@ -152,6 +154,19 @@ export function createActors(options: ActorsOptions): Actors {
     return get(id, systemRequester);
   }
 
+  async function relabel(id: string, by: Requester, apply: (trx: Queryable, resource: LabelledResource) => Promise<void>): Promise<void> {
+    await database.transaction(async (trx) => {
+      const row = await findActor(trx, id);
+      const before = changeable(await withLabels(trx, row), 'update', by);
+      if (row === undefined) throw new SallyportError('actor_not_found');
+      await apply(trx, { type: 'act', id });
+      await updateActor(trx, row, { updated_at: now() });
+      const after = (await withLabels(trx, row)) ?? before;
+      requireGrantable(after, by.authority);
+      await audit.record(trx, by.context, { ...changeOf(after, 'update'), before: auditedActor(before), after: auditedActor(after) });
+    });
+  }
+
   async function remove(id: string, by: Requester, ifMatch?: VersionCondition): Promise<void> {
     if (by.context.actorId === id) throw new SallyportError('actor_deletes_itself');
     await database.transaction(async (trx) => {
@@ -178,6 +193,7 @@ export function createActors(options: ActorsOptions): Actors {
     getByExternalId: async (namespace, externalId, by) => visible(await find(namespace, externalId), 'get', by),
     list,
     update,
+    relabel,
     remove,
     find,
     authority: (actor, restriction) => authorityOf(renderPermissions(actor.permissions, actor), restriction),

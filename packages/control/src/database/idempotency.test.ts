@@ -24,22 +24,28 @@ interface Call {
   readonly digest?: string;
   readonly now?: number;
   readonly fails?: boolean;
+  readonly waitMs?: number;
+  /** Between the change and the outcome. */
+  readonly afterwards?: () => Promise<void>;
   readonly sealer?: typeof testSealer;
 }
 
 function call(
   database: Database,
-  { key = 'k', actorId = 'act_1', digest = 'd', now = 1000, fails = false, sealer = testSealer }: Call = {},
+  { key = 'k', actorId = 'act_1', digest = 'd', now = 1000, fails = false, sealer = testSealer, waitMs = 30, afterwards }: Call = {},
 ): Promise<IdempotentOutcome<{ readonly token: string }>> {
   return withIdempotency(
     database,
     { key, actorId, requestDigest: digest },
-    async (trx) => {
-      await sql`insert into done (id) values ('x')`.execute(trx);
-      if (fails) throw new Error('failed');
+    async () => {
+      await database.transaction(async (trx) => {
+        await sql`insert into done (id) values ('x')`.execute(trx);
+        if (fails) throw new Error('failed');
+      });
+      await afterwards?.();
       return { token: 'the-plain-outcome' };
     },
-    { sealer, now: () => now, lifetimeMs: 100 },
+    { sealer, now: () => now, lifetimeMs: 100, waitMs },
   );
 }
 
@@ -57,7 +63,7 @@ describeOnBoth('a request with an idempotency key', (databases) => {
     await migrate(first);
     await ready(Promise.resolve(first));
     const second = databases.opened(options);
-    const outcomes = await Promise.all([first, second, first, second, first, second].map((database) => call(database)));
+    const outcomes = await Promise.all([first, second, first, second, first, second].map((database) => call(database, { waitMs: 10_000 })));
     expect(outcomes.filter(({ replayed }) => !replayed)).toHaveLength(1);
     expect(await timesDone(first)).toBe(1);
   });
@@ -80,6 +86,22 @@ describeOnBoth('a request with an idempotency key', (databases) => {
     await expect(call(database, { fails: true })).rejects.toThrow('failed');
     expect(await timesDone(database)).toBe(0);
     expect(await call(database)).toMatchObject({ replayed: false });
+  });
+
+  test('whose answer was lost after the change is not done again, and says so', async () => {
+    const database = await ready(databases.open());
+    const crash = async () => Promise.reject(new Error('the process is gone'));
+    await expect(call(database, { afterwards: crash })).rejects.toThrow('gone');
+    await expect(call(database)).rejects.toMatchObject({ code: 'idempotency_outcome_pending', status: 409 });
+    await expect(call(database, { digest: 'other' })).rejects.toMatchObject({ code: 'idempotency_key_reused' });
+    expect(await timesDone(database)).toBe(1);
+  });
+
+  test('that changes nothing leaves nothing behind', async () => {
+    const database = await ready(databases.open());
+    const request = { key: 'k', actorId: 'act_1', requestDigest: 'd' };
+    const read = () => withIdempotency(database, request, async () => ({ read: true }), { sealer: testSealer });
+    expect([await read(), await read()].map(({ replayed }) => replayed)).toEqual([false, false]);
   });
 
   test('is a new one after its time, and the purge removes what has expired', async () => {

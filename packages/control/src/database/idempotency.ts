@@ -2,8 +2,9 @@ import { SallyportError } from '@sallyport/sdk';
 import type { Transaction } from 'kysely';
 import { canonicalJson, type Json } from './canonical-json.js';
 import { isUniqueViolation } from './database-error.js';
-import type { Database, TransactionOptions } from './open-database.js';
-import type { Schema } from './schema.js';
+import type { Database } from './open-database.js';
+import { pause } from './pause.js';
+import type { Queryable, Schema } from './schema.js';
 import type { Sealer } from './sealer.js';
 
 /** A request that may be a repetition. */
@@ -20,8 +21,9 @@ export interface IdempotencyOptions {
   readonly sealer: Sealer;
   /** How long an outcome is kept: a day when left out. */
   readonly lifetimeMs?: number;
+  /** How long a repetition waits for the outcome of a request that is being worked on. 2 s when left out. */
+  readonly waitMs?: number;
   readonly now?: () => number;
-  readonly transaction?: TransactionOptions;
 }
 
 /** What the request led to, now or the first time. */
@@ -32,6 +34,7 @@ export interface IdempotentOutcome<Outcome> {
 
 const DAY_MS = 86_400_000;
 const ATTEMPTS = 3;
+const POLL_MS = 20;
 
 /** The digest of a request: keyed, because a body may hold a secret that is short enough to be tried out. */
 export function requestDigest(sealer: Sealer, method: string, path: string, body: Json): string {
@@ -39,57 +42,82 @@ export function requestDigest(sealer: Sealer, method: string, path: string, body
 }
 
 /**
- * Does `work` once per key and actor, and stores its outcome (sealed) in the same transaction: either both are there afterwards or neither. A
- * repetition gets the stored outcome; one that runs at the same time waits for the first. The same key on another request is refused with
- * `idempotency_key_reused`. Work that fails is not stored, so it may be tried again.
+ * Does `work` once per key and actor. The claim on the key is part of the first transaction that `work` commits: either both are there afterwards or
+ * neither, whatever happens to the process. The outcome (sealed) is stored as soon as it is known, and a repetition gets it; one that comes before,
+ * or after a process died in that moment, is told so with `idempotency_outcome_pending` and changes nothing. The same key on another request is
+ * refused with `idempotency_key_reused`. Work that fails before it has changed anything may be tried again.
  */
 export async function withIdempotency<Outcome extends Json>(
   database: Database,
   request: IdempotentRequest,
-  work: (trx: Transaction<Schema>) => Promise<Outcome>,
+  work: () => Promise<Outcome>,
   options: IdempotencyOptions,
 ): Promise<IdempotentOutcome<Outcome>> {
   if (!/^[\x21-\x7e]{1,255}$/.test(request.key)) throw new SallyportError('idempotency_key_invalid');
   for (let attempt = 1; ; attempt += 1) {
+    const stored = await knownOutcome<Outcome>(database.db, request, options);
+    if (stored !== undefined) return { outcome: stored, replayed: true };
     try {
-      return await database.transaction((trx) => once(trx, request, work, options), options.transaction);
+      const { result, joined } = await database.accompanied((trx) => claim(trx, request, options), work);
+      if (joined) await storeOutcome(database.db, request, result, options);
+      return { outcome: result, replayed: false };
     } catch (error) {
-      // Another process took the key between the look and the claim. Its outcome is there now, or its failure has freed the key.
+      // Somebody took the key between the look and the claim: there is an outcome now, or there soon will be.
       if (!isUniqueViolation(error, 'idempotency_keys') || attempt >= ATTEMPTS) throw error;
     }
   }
 }
 
-async function once<Outcome extends Json>(
+/** The stored outcome; waits a while for the one of a request that is being worked on. Undefined when the key is free. */
+async function knownOutcome<Outcome extends Json>(
+  db: Queryable,
+  request: IdempotentRequest,
+  options: IdempotencyOptions,
+): Promise<Outcome | undefined> {
+  const { waitMs = 2_000 } = options;
+  const patience = AbortSignal.timeout(waitMs);
+  for (;;) {
+    const found = await findOutcome<Outcome>(db, request, options);
+    if (found !== 'pending') return found;
+    if (patience.aborted) throw new SallyportError('idempotency_outcome_pending', { members: { retry_after: 1 } });
+    await pause(POLL_MS, undefined);
+  }
+}
+
+async function findOutcome<Outcome extends Json>(db: Queryable, request: IdempotentRequest, options: IdempotencyOptions) {
+  const { sealer, now = Date.now } = options;
+  const { key, actorId, requestDigest: digest } = request;
+  const query = db.selectFrom('idempotency_keys').selectAll().where('actor_id', '=', actorId).where('key', '=', key);
+  const stored = await query.where('expires_at', '>', now()).executeTakeFirst();
+  if (stored === undefined) return undefined;
+  if (stored.request_digest !== digest) throw new SallyportError('idempotency_key_reused');
+  if (stored.outcome === '') return 'pending' as const;
+  const text = sealer.open(stored.outcome, contextOf(request));
+  // Sealed with a key that is gone: what it was cannot be said, and doing it twice is what the client asked not to do.
+  if (text === undefined) throw new SallyportError('idempotency_key_reused', { detail: 'The stored outcome cannot be read any more.' });
+  return JSON.parse(text) as Outcome;
+}
+
+/** A repetition in another process waits at the index until this transaction has ended. */
+async function claim(
   trx: Transaction<Schema>,
   request: IdempotentRequest,
-  work: (trx: Transaction<Schema>) => Promise<Outcome>,
-  options: IdempotencyOptions,
-): Promise<IdempotentOutcome<Outcome>> {
-  const { sealer, lifetimeMs = DAY_MS, now = Date.now } = options;
-  const { key, actorId, requestDigest: digest } = request;
-  const time = now();
-  const context = `idempotent outcome ${canonicalJson([actorId, key])}`;
-  const stored = await trx.selectFrom('idempotency_keys').selectAll().where('actor_id', '=', actorId).where('key', '=', key).executeTakeFirst();
-  if (stored !== undefined && stored.expires_at > time) {
-    if (stored.request_digest !== digest) throw new SallyportError('idempotency_key_reused');
-    const text = sealer.open(stored.outcome, context);
-    // Sealed with a key that is gone: what it was cannot be said, and doing it twice is what the client asked not to do.
-    if (text === undefined) throw new SallyportError('idempotency_key_reused', { detail: 'The stored outcome cannot be read any more.' });
-    return { outcome: JSON.parse(text) as Outcome, replayed: true };
-  }
-  if (stored !== undefined) await trx.deleteFrom('idempotency_keys').where('actor_id', '=', actorId).where('key', '=', key).execute();
-  // The claim comes before the work: a repetition in another process waits at the index until this transaction has ended.
-  await trx
-    .insertInto('idempotency_keys')
-    .values({ actor_id: actorId, key, request_digest: digest, outcome: '', created_at: time, expires_at: time + lifetimeMs })
-    .execute();
-  const outcome = await work(trx);
-  await trx
-    .updateTable('idempotency_keys')
-    .set({ outcome: sealer.seal(JSON.stringify(outcome), context) })
-    .where('actor_id', '=', actorId)
-    .where('key', '=', key)
-    .execute();
-  return { outcome, replayed: false };
+  { lifetimeMs = DAY_MS, now = Date.now }: IdempotencyOptions,
+): Promise<void> {
+  const { key, actorId: actor_id, requestDigest: request_digest } = request;
+  const created_at = now();
+  const expired = trx.deleteFrom('idempotency_keys').where('actor_id', '=', actor_id).where('key', '=', key).where('expires_at', '<=', created_at);
+  await expired.execute();
+  const row = { actor_id, key, request_digest, outcome: '', created_at, expires_at: created_at + lifetimeMs };
+  await trx.insertInto('idempotency_keys').values(row).execute();
+}
+
+async function storeOutcome(db: Queryable, request: IdempotentRequest, outcome: Json, { sealer }: IdempotencyOptions): Promise<void> {
+  const sealed = sealer.seal(JSON.stringify(outcome), contextOf(request));
+  const update = db.updateTable('idempotency_keys').set({ outcome: sealed }).where('actor_id', '=', request.actorId).where('key', '=', request.key);
+  await update.where('request_digest', '=', request.requestDigest).execute();
+}
+
+function contextOf({ actorId, key }: IdempotentRequest): string {
+  return `idempotent outcome ${canonicalJson([actorId, key])}`;
 }

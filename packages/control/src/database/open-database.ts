@@ -6,7 +6,7 @@ import { pause } from './pause.js';
 import { postgresDialect } from './postgres-dialect.js';
 import type { Dialect, Schema } from './schema.js';
 import { sqliteDialect } from './sqlite-dialect.js';
-import { insideTransaction, transactionOf } from './statement-context.js';
+import { type Companion, companionOf, insideTransaction, transactionOf, withCompanion } from './statement-context.js';
 
 /** Which database, and how to get at it. */
 export type DatabaseOptions = SqliteOptions | PostgresOptions;
@@ -55,6 +55,14 @@ export interface Database {
    * that fails ends a transaction of Postgres, even when `work` catches the error.
    */
   transaction<Result>(work: (trx: Transaction<Schema>) => Promise<Result>, options?: TransactionOptions): Promise<Result>;
+  /**
+   * Runs `work`; what `join` writes is part of the first transaction that `work` commits, so both are there or neither. `joined` is false when there
+   * was none. A `join` that fails fails that transaction.
+   */
+  accompanied<Result>(
+    join: (trx: Transaction<Schema>) => Promise<void>,
+    work: () => Promise<Result>,
+  ): Promise<{ readonly result: Result; readonly joined: boolean }>;
   /** Waits for the transaction that is under way. */
   close(): Promise<void>;
 }
@@ -69,14 +77,24 @@ export function openDatabase(options: DatabaseOptions): Database {
   const db = new Kysely<Schema>({ dialect: options.provider === 'sqlite' ? openSqlite(options, guard) : openPostgres(options, guard) });
 
   async function once<Result>(work: (trx: Transaction<Schema>) => Promise<Result>, { signal, isolation }: TransactionOptions): Promise<Result> {
+    const companion = companionOf(owner);
     const builder = dialect === 'sqlite' ? db.transaction() : db.transaction().setIsolationLevel(isolation ?? 'serializable');
-    return insideTransaction(owner, signal, () =>
+    const done = await insideTransaction(owner, signal, () =>
       builder.execute(async (trx) => {
+        await companion?.join(trx);
         const result = await work(trx);
         signal?.throwIfAborted();
         return result;
       }),
     );
+    if (companion !== undefined) companion.joined = true;
+    return done;
+  }
+
+  async function accompanied<Result>(join: Companion['join'], work: () => Promise<Result>): Promise<{ result: Result; joined: boolean }> {
+    const companion: Companion = { owner, join, joined: false };
+    const result = await withCompanion(companion, work);
+    return { result, joined: companion.joined };
   }
 
   async function transaction<Result>(work: (trx: Transaction<Schema>) => Promise<Result>, given: TransactionOptions = {}): Promise<Result> {
@@ -93,7 +111,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     }
   }
 
-  return { db, dialect, transaction, close: () => db.destroy() };
+  return { db, dialect, transaction, accompanied, close: () => db.destroy() };
 }
 
 function openSqlite(options: SqliteOptions, guard: Guard): ReturnType<typeof sqliteDialect> {

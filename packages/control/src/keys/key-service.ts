@@ -59,8 +59,6 @@ interface Change {
 
 /** Keys and what they are assigned to. Every change is in the trail of administrative changes. */
 export interface KeyService {
-  /** Makes the global key with its first version, if it is not there. Call it once at the start, before anything is encrypted. */
-  ensureGlobalKey(): Promise<void>;
   /** A new key with its first version. The provider has wrapped and unwrapped a key before anything is saved. */
   create(key: NewKey, who: ChangeContext): Promise<KeyRow>;
   /** Rejects with `key_not_found`. */
@@ -97,25 +95,6 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
   async function record(trx: Queryable, who: ChangeContext, verb: string, place: Change): Promise<void> {
     const { id: resourceId, namespace, before, after } = place;
     await audit.record(trx, who, { action: `keys.${verb}`, resourceType: 'key', resourceId, namespace, before, after });
-  }
-
-  async function ensureGlobalKey(): Promise<void> {
-    const id = GLOBAL_KEY;
-    const [created_at, updated_at] = [now(), now()];
-    const { type: provider } = keyring.globalProvider;
-    const row: KeyRow = {
-      ...{ id, namespace: 'root', name: null, state: 'active', provider, key_data: null, version: 1 },
-      ...{ created_at, updated_at, deleted_at: null },
-    };
-    await keyTables(db)
-      .insertInto('encryption_keys')
-      .values(row)
-      .onConflict((conflict) => conflict.column('id').doNothing())
-      .execute();
-    await probeProvider(keyring.globalProvider, AbortSignal.timeout(PROVIDER_TIMEOUT_MS));
-    const key = await get(id);
-    // Of two processes that start together one adds the version, and the other finds the key changed.
-    if ((await versionsOf(db, id)).length === 0) await keyring.addVersion(key);
   }
 
   /** Checks the provider in every way, and seals it for its row. */
@@ -269,7 +248,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
   }
 
   return {
-    ...{ ensureGlobalKey, create, get, update, rotate, delete: remove, assign, unassign, assigned, shred },
+    ...{ create, get, update, rotate, delete: remove, assign, unassign, assigned, shred },
     list: (request, visible) => listKeys(db, options.sealer, request, visible),
     versions: async (id) => versionsOf(db, (await get(id)).id),
     sync: (signal) => syncKeys(database, keyring, now(), signal),

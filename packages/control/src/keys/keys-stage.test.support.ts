@@ -5,6 +5,7 @@ import type { Database } from '../database/open-database.js';
 import { createSealer } from '../database/sealer.js';
 import { createNamespaces } from '../namespaces/namespaces.js';
 import { createEncryptedColumns, type EncryptedColumn, type EncryptedColumns } from './encrypted-columns.js';
+import { ensureGlobalKey } from './global-key.js';
 import { createKeyService, type KeyService } from './key-service.js';
 import { type Keyring, type KeyringOptions, openKeyring } from './keyring.js';
 import { parseProviderConfig } from './provider-config.js';
@@ -65,7 +66,7 @@ export async function openKeysStage(database: Database, options: KeysStageOption
   const namespaces = createNamespaces({ database, sealer, audit });
   for (const path of ['root.a.b.c', 'root.ab', 'root.b', 'root.moved']) await namespaces.ensure(path, tester);
   const service = createKeyService({ database, keyring, columns, env, audit, namespaces, sealer, ...allowed, ...now });
-  await service.ensureGlobalKey();
+  await ensureGlobalKey(database, keyring, rest.now);
   const { db } = database;
 
   async function row(id: string): Promise<{ namespace: string; secret: string }> {

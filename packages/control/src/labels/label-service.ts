@@ -1,8 +1,9 @@
-import { SallyportError } from '@sallyport/sdk';
 import type { Queryable } from '../database/schema.js';
 import { carriedLabels, type Identity, type LabelledKind, systemLabels } from './carried-labels.js';
 import { checkAnnotations, checkUserLabels, isReservedKey, type Labels, labelInvalid } from './label-grammar.js';
 import { type LabelledResource, readAnnotations, readLabels, removeLabels, replaceAnnotations, replaceLabels } from './label-store.js';
+
+export type { LabelledResource };
 
 /** What a resource carries. */
 export interface LabelSet {
@@ -52,12 +53,10 @@ export async function setLabel(trx: Queryable, resource: LabelledResource, key: 
   await updateLabels(trx, resource, { labels: value === null ? own : { ...own, [key]: value } });
 }
 
-/** The value of one label; rejects with `not_found` when the resource does not have it. */
-export async function getLabel(db: Queryable, resource: LabelledResource, key: string): Promise<string> {
-  const labels = (await readLabels(db, resource.type, [resource.id])).get(resource.id) ?? {};
-  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
-  if (value === undefined) throw new SallyportError('not_found', { detail: 'The resource does not have this label.' });
-  return value;
+/** Sets one annotation, or removes it (null). Throws `label_invalid`. */
+export async function setAnnotation(trx: Queryable, resource: LabelledResource, key: string, value: string | null): Promise<void> {
+  const { [key]: _, ...others } = (await readAnnotations(trx, resource.type, [resource.id])).get(resource.id) ?? {};
+  await updateLabels(trx, resource, { annotations: value === null ? others : { ...others, [key]: value } });
 }
 
 /** What many resources of one kind carry, in two statements however many there are. Every id is in the map. */

@@ -40,6 +40,8 @@ interface NamespaceTables {
   namespace_destructions: NamespaceDestructionsTable;
 }
 
+type NamespaceQuery = SelectQueryBuilder<Schema & NamespaceTables, 'namespaces', NamespacesTable>;
+
 /** What a client wants to see of the tree. */
 export type NamespaceConditions = {
   readonly state?: NamespaceState | undefined;
@@ -81,11 +83,7 @@ export async function insertNamespace(db: Queryable, path: string, now: number):
 }
 
 /** The namespaces in the scope that are not gone and meet all conditions, in no order yet. */
-export function selectNamespaces(
-  db: Queryable,
-  scope: NamespaceScope,
-  conditions: NamespaceConditions,
-): SelectQueryBuilder<Schema & NamespaceTables, 'namespaces', NamespacesTable> {
+export function selectNamespaces(db: Queryable, scope: NamespaceScope, conditions: NamespaceConditions): NamespaceQuery {
   let query = live(db).where(pathKeyCondition('path_key', scope));
   if (conditions.state !== undefined) query = query.where('state', '=', conditions.state);
   if (conditions.children_of !== undefined) query = query.where('parent_path', '=', conditions.children_of);
@@ -118,11 +116,7 @@ export async function markDestroying(db: Queryable, path: string, now: number): 
 }
 
 /** Namespaces at and below the path that are left, those below before what they are in. */
-export function selectNextToDestroy(
-  db: Queryable,
-  path: string,
-  limit: number,
-): SelectQueryBuilder<Schema & NamespaceTables, 'namespaces', NamespacesTable> {
+export function selectNextToDestroy(db: Queryable, path: string, limit: number): NamespaceQuery {
   return live(db).where(atOrBelow(path)).orderBy('path_key', 'desc').limit(limit);
 }
 
@@ -141,26 +135,12 @@ export async function insertDestruction(db: Queryable, row: NamespaceDestruction
 
 /** A destruction that is under way for one of these paths. */
 export async function openDestructionOf(db: Queryable, paths: readonly string[]): Promise<NamespaceDestructionsTable | undefined> {
-  return tables(db)
-    .selectFrom('namespace_destructions')
-    .selectAll()
-    .where('finished_at', 'is', null)
-    .where('path', 'in', paths)
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(1)
-    .executeTakeFirst();
+  return oldestOpenDestruction(db).where('path', 'in', paths).executeTakeFirst();
 }
 
 /** The oldest destruction that is under way and that nobody else is working on at this moment. */
 export async function claimDestruction(db: Queryable, dialect: 'sqlite' | 'postgres'): Promise<NamespaceDestructionsTable | undefined> {
-  const query = tables(db)
-    .selectFrom('namespace_destructions')
-    .selectAll()
-    .where('finished_at', 'is', null)
-    .orderBy('created_at')
-    .orderBy('id')
-    .limit(1);
+  const query = oldestOpenDestruction(db);
   return (dialect === 'postgres' ? query.forUpdate().skipLocked() : query).executeTakeFirst();
 }
 
@@ -176,11 +156,16 @@ export async function advanceDestruction(db: Queryable, id: string, destroyed: n
     .execute();
 }
 
+function oldestOpenDestruction(db: Queryable): SelectQueryBuilder<Schema & NamespaceTables, 'namespace_destructions', NamespaceDestructionsTable> {
+  const open = tables(db).selectFrom('namespace_destructions').selectAll().where('finished_at', 'is', null);
+  return open.orderBy('created_at').orderBy('id').limit(1);
+}
+
 function atOrBelow(path: string): RawBuilder<boolean> {
   return pathKeyCondition('path_key', [{ path, subtree: true }]);
 }
 
-function live(db: Queryable): SelectQueryBuilder<Schema & NamespaceTables, 'namespaces', NamespacesTable> {
+function live(db: Queryable): NamespaceQuery {
   return tables(db).selectFrom('namespaces').selectAll().where('deleted_at', 'is', null);
 }
 

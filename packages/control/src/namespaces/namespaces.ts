@@ -27,7 +27,7 @@ import {
 } from './namespace-store.js';
 
 /** A node of the tree. Times in milliseconds since 1970. */
-interface Namespace {
+export interface Namespace {
   readonly path: string;
   /** The last segment of the path. */
   readonly name: string;

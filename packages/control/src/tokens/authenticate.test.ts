@@ -8,7 +8,7 @@ import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
 import { createTokenMint } from './mint-token.js';
 import { purgeNonces, storedNonces } from './nonce-store.js';
 import { systemKeyring } from './system-keyring.js';
-import { forge, NOON, NOW, newSigner, sign, verifierOf } from './tokens.test.support.js';
+import { agentPermission, forge, NOON, NOW, newSigner, sign, verifierOf } from './tokens.test.support.js';
 import { publicVerificationKey } from './verification-key.js';
 import { createTokenVerifier } from './verify-token.js';
 
@@ -117,21 +117,13 @@ describeOnBoth('authentication', (databases) => {
   test('an agent’s token goes down to a connection, a method and a path, and cannot make itself a wider or a longer one', async () => {
     const { as, mint } = await tokenStage(await databases.open());
     const caller = await as(await sign(host, { namespace: 'root.a', actor: { ...name, permissions: [all('root.a.**')] } }));
-    const entry = {
-      namespace: 'root.a',
-      resources: ['connections'],
-      verbs: ['proxy'],
-      resource_ids: ['cxn_1'],
-      methods: ['GET'],
-      paths: ['/repos/**'],
-    };
-    const agentToken = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [entry] });
+    const agentToken = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [agentPermission] });
     const agent = await as(agentToken.token.reveal());
     const call = { namespace: 'root.a', resource: 'connections', verb: 'proxy', resource_id: 'cxn_1', proxied: { method: 'GET', path: '/repos/x' } };
     expect(agent.authority.permits(call)).toBe(true);
     expect(agent.authority.permits({ ...call, proxied: { method: 'DELETE', path: '/repos/x' } })).toBe(false);
     expect(agent.authority.permits({ ...call, proxied: { method: 'GET', path: '/repos/../user' } })).toBe(false);
-    const wider = mint.narrow(agent, { audiences: ['api'], lifetime: 60, permissions: [{ ...entry, methods: ['GET', 'POST'] }] });
+    const wider = mint.narrow(agent, { audiences: ['api'], lifetime: 60, permissions: [{ ...agentPermission, methods: ['GET', 'POST'] }] });
     await expect(wider).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
     const again = await mint.narrow(agent, { audiences: ['api'], lifetime: 3000 });
     expect(again.expires).toBe(agentToken.expires);
@@ -139,6 +131,8 @@ describeOnBoth('authentication', (databases) => {
     await expect(mint.narrow(caller, { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
       expect.objectContaining({ code: 'token_request_invalid' }),
     );
+    const elsewhere = mint.narrow(caller, { audiences: ['api', 'admin-api'], lifetime: 60 });
+    await expect(elsewhere).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
     await expect(mint.narrow(caller, { audiences: [], lifetime: 60 })).rejects.toThrow(expect.objectContaining({ code: 'token_request_invalid' }));
     const nothing = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [] });
     expect((await as(nothing.token.reveal())).authority.permissions).toEqual({ kind: 'nothing' });

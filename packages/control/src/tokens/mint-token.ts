@@ -41,7 +41,7 @@ export interface TokenMint {
   mint(content: TokenContent): Promise<MintedToken>;
   /**
    * A narrower token for the caller's own actor, as for an agent: down to single connections, methods and paths. Rejects with `grant_exceeds_granter`
-   * when it would allow more than the caller's own token; and what a limited token makes does not outlive it.
+   * when it would allow more than the caller's own token, or another service; and what a limited token makes does not outlive it.
    */
   narrow(caller: Authentication & { readonly kind: 'actor' }, content: Omit<TokenContent, 'namespace' | 'external_id'>): Promise<MintedToken>;
 }
@@ -75,6 +75,10 @@ export function createTokenMint({ issuer, keyring, longestLife, clock = Date.now
     mint: (content) => mint(content),
     async narrow({ actor, authority, token }, content) {
       const { namespace, external_id } = actor;
+      // A token for one service must not become one for another.
+      if (content.audiences.some((audience) => !token.audiences.includes(audience))) {
+        throw new SallyportError('grant_exceeds_granter', { detail: 'A token is for no service that the token it is asked with is not for' });
+      }
       const limited = token.restriction !== undefined;
       // A limited token that asks for no limit asks for its own.
       const permissions = content.permissions ?? (limited ? entriesOf(authority.permissions) : undefined);

@@ -9,6 +9,16 @@ export const NOON = 1_760_000_000_000;
 /** The same in seconds. */
 export const NOW = NOON / 1000;
 
+/** What an agent may be given: to read below one path through one connection. */
+export const agentPermission = {
+  namespace: 'root.a',
+  resources: ['connections'],
+  verbs: ['proxy'],
+  resource_ids: ['cxn_1'],
+  methods: ['GET'],
+  paths: ['/repos/**'],
+};
+
 /** A pair of keys to sign tokens with. */
 export interface Signer {
   readonly privateKey: KeyObject;

@@ -5,7 +5,7 @@ import { everything, permissionsOf } from '../permissions/permission.js';
 import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
 import { createTokenMint } from './mint-token.js';
 import { type SystemKeyVersion, systemKeyring } from './system-keyring.js';
-import { forge, NOON, NOW, newSigner, type Signer, sign, verifierOf } from './tokens.test.support.js';
+import { agentPermission, forge, NOON, NOW, newSigner, type Signer, sign, verifierOf } from './tokens.test.support.js';
 import { createTokenVerifier, type UseNonce, type VerifyToken } from './verify-token.js';
 
 const host = newSigner('P-256');
@@ -100,15 +100,7 @@ describe('a token that holds', () => {
   test('with an empty list of permissions is one that may do nothing', async () => {
     expect((await verify(await sign(host, { permissions: [] }), 'api')).restriction).toEqual({ kind: 'nothing' });
     expect((await verify(await sign(host, { permissions: null }), 'api')).restriction).toBeUndefined();
-    const entry = {
-      namespace: 'root.a',
-      resources: ['connections'],
-      verbs: ['proxy'],
-      resource_ids: ['cxn_1'],
-      methods: ['GET'],
-      paths: ['/repos/**'],
-    };
-    expect((await verify(await sign(host, { permissions: [entry] }), 'api')).restriction).toEqual(permissionsOf([entry]));
+    expect((await verify(await sign(host, { permissions: [agentPermission] }), 'api')).restriction).toEqual(permissionsOf([agentPermission]));
   });
 });
 

@@ -13,6 +13,8 @@ export interface VerifiedToken {
   readonly issuer: string;
   readonly kid: string;
   readonly jti: string | undefined;
+  /** The services that it is for. */
+  readonly audiences: readonly string[];
   /** Seconds since 1970. */
   readonly expires: number;
   /** Who vouches for it: this system, an issuer of the list, or the actor itself. */
@@ -92,6 +94,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
       issuer: claims.issuer,
       kid: key.kid,
       jti: claims.id,
+      audiences: claims.audiences,
       expires: claims.expires,
       signer: issuer.signer,
       restriction: claims.restriction,

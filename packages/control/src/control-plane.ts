@@ -1,0 +1,108 @@
+import { sql } from 'kysely';
+import { createActorKeys } from './actors/actor-keys.js';
+import { createActorSources } from './actors/actor-sources.js';
+import { createActors } from './actors/actors.js';
+import { createAuditTrail, SYSTEM_ACTOR } from './audit/audit-trail.js';
+import type { Json } from './database/canonical-json.js';
+import { requestDigest, withIdempotency } from './database/idempotency.js';
+import type { Database } from './database/open-database.js';
+import { createSealer } from './database/sealer.js';
+import { createEncryptedColumns } from './keys/encrypted-columns.js';
+import { ensureGlobalKey } from './keys/global-key.js';
+import { createKeyService } from './keys/key-service.js';
+import { type KeyringOptions, openKeyring } from './keys/keyring.js';
+import type { ProviderRule } from './keys/provider-rules.js';
+import { createReencryption } from './keys/reencryption.js';
+import { createRetirement } from './keys/retirement.js';
+import { systemSecrets, systemSecretsColumn } from './keys/system-secrets.js';
+import { createNamespaces } from './namespaces/namespaces.js';
+import { controlOperations } from './operations.js';
+import { callerOf, type IdentifyCaller } from './server/caller.js';
+import type { Once, StoredAnswer } from './server/service-app.js';
+import { createAuthenticator } from './tokens/authenticate.js';
+import { type Issuer, systemIssuer } from './tokens/issuers.js';
+import { createTokenMint } from './tokens/mint-token.js';
+import { storedNonces } from './tokens/nonce-store.js';
+import { systemKeyring } from './tokens/system-keyring.js';
+import { publicVerificationKey } from './tokens/verification-key.js';
+import { createTokenVerifier } from './tokens/verify-token.js';
+
+/** What a control plane stands on. The schema of the database is current. */
+export interface ControlPlaneOptions {
+  readonly database: Database;
+  /** What wraps the key of everything that has no key of its own, and what did so before. */
+  readonly globalKey: KeyringOptions['globalKey'];
+  /** Which providers the keys of which namespaces may name. */
+  readonly providerRules?: readonly ProviderRule[];
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** `iss` of the tokens that the system itself signs. */
+  readonly issuer: string;
+  /** Others whose tokens are accepted, by `iss`. */
+  readonly issuers?: ReadonlyMap<string, Issuer>;
+  /** The longest life of a token, in seconds. */
+  readonly tokenLifetime?: number;
+  readonly now?: () => number;
+}
+
+/** Every domain of the control plane over one database, and the operations that its services offer. */
+export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>;
+
+const HOUR = 3600;
+
+/** Opens the control plane: makes the global key and the secrets of the system on the first start, and then has everything at hand. */
+export async function openControlPlane(options: ControlPlaneOptions) {
+  const { database, globalKey, env = process.env, issuer, tokenLifetime = HOUR, now = Date.now } = options;
+  const rules = options.providerRules === undefined ? {} : { rules: options.providerRules };
+  const keyring = openKeyring({ database, globalKey, env, ...rules, now });
+  await ensureGlobalKey(database, keyring, now);
+  const columns = createEncryptedColumns();
+  columns.registerEncryptedColumn(systemSecretsColumn);
+  const [sealing, ...formerSealing] = await systemSecrets(database, keyring, 'sealing');
+  const sealer = createSealer([sealing.secret, ...formerSealing.map(({ secret }) => secret)]);
+  const signing = (await systemSecrets(database, keyring, 'signing')).map(({ id, secret }) => ({
+    id,
+    material: Buffer.from(secret.reveal(), 'base64url'),
+  }));
+
+  const audit = createAuditTrail({ database, sealer, now });
+  const namespaces = createNamespaces({
+    ...{ database, audit, sealer, now },
+    onNamespaceDestroyed: [
+      async ({ path, trx }) => {
+        await keys.shred(trx, path, { actorId: SYSTEM_ACTOR });
+        return 'done';
+      },
+    ],
+  });
+  const keys = createKeyService({ database, keyring, columns, ...rules, env, audit, namespaces, sealer, now });
+  const reencryption = createReencryption({ database, keyring, columns, now });
+  const retirement = createRetirement({ database, columns, now });
+  const actors = createActors({ database, namespaces, audit, sealer, now });
+  const actorKeys = createActorKeys({ database, actors, audit, now });
+  const sources = createActorSources({ database, actors, audit, now });
+
+  const systemKeys = systemKeyring(() => signing);
+  const tokens = createTokenMint({ issuer, keyring: systemKeys, longestLife: tokenLifetime, clock: now });
+  const verify = createTokenVerifier({
+    issuers: new Map([...(options.issuers ?? []), [issuer, systemIssuer(systemKeys, tokenLifetime)]]),
+    actorKeys: async (actor) => (await actorKeys.usable(actor)).map((key) => publicVerificationKey(key)),
+    useNonce: storedNonces(database),
+    longestActorLife: tokenLifetime,
+    clock: now,
+  });
+  const authenticate = createAuthenticator({ verify, actors, sources });
+  const identify: IdentifyCaller = async (shown, { service, requestId, signal }) => callerOf(await authenticate(shown, service, signal), requestId);
+
+  const once: Once = async ({ key, actorId, method, path, body }, work) => {
+    const digest = requestDigest(sealer, method, path, body as Json);
+    const { outcome } = await withIdempotency(database, { key, actorId, requestDigest: digest }, async () => ({ ...(await work()) }), {
+      sealer,
+      now,
+    });
+    return outcome satisfies StoredAnswer;
+  };
+
+  const healthChecks = { db: () => sql`select 1`.execute(database.db) };
+  const operations = controlOperations({ database, namespaces, actors, actorKeys, tokens, audit, healthChecks, stopping: () => false });
+  return { database, audit, namespaces, keys, reencryption, retirement, actors, actorKeys, sources, tokens, identify, once, operations };
+}
