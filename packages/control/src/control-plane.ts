@@ -17,8 +17,11 @@ import { createRetirement } from './keys/retirement.js';
 import { systemSecrets, systemSecretsColumn } from './keys/system-secrets.js';
 import { createNamespaces } from './namespaces/namespaces.js';
 import { controlOperations } from './operations.js';
-import { callerOf, type IdentifyCaller } from './server/caller.js';
+import type { IdentifyCaller } from './server/caller.js';
 import type { Once, StoredAnswer } from './server/service-app.js';
+import { createCallerIdentification } from './sessions/identify-caller.js';
+import type { SessionLifetimes } from './sessions/session.js';
+import { createSessions } from './sessions/sessions.js';
 import { createAuthenticator } from './tokens/authenticate.js';
 import { type Issuer, systemIssuer } from './tokens/issuers.js';
 import { createTokenMint } from './tokens/mint-token.js';
@@ -41,6 +44,7 @@ export interface ControlPlaneOptions {
   readonly issuers?: ReadonlyMap<string, Issuer>;
   /** The longest life of a token, in seconds. */
   readonly tokenLifetime?: number;
+  readonly sessionLifetimes?: SessionLifetimes;
   readonly now?: () => number;
 }
 
@@ -68,6 +72,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const namespaces = createNamespaces({
     ...{ database, audit, sealer, now },
     onNamespaceDestroyed: [
+      (destroyed) => sessions.onNamespaceDestroyed(destroyed),
       async ({ path, trx }) => {
         await keys.shred(trx, path, { actorId: SYSTEM_ACTOR });
         return 'done';
@@ -77,7 +82,19 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const keys = createKeyService({ database, keyring, columns, ...rules, env, audit, namespaces, sealer, now });
   const reencryption = createReencryption({ database, keyring, columns, now });
   const retirement = createRetirement({ database, columns, now });
-  const actors = createActors({ database, namespaces, audit, sealer, now });
+  const actors = createActors({
+    ...{ database, namespaces, audit, sealer, now },
+    // Sessions know actors, so they come after them.
+    onActorDeleted: [(trx, actor) => sessions.onActorDeleted(trx, actor)],
+  });
+  const sessions = createSessions({
+    database,
+    actors,
+    audit,
+    sealer,
+    ...(options.sessionLifetimes === undefined ? {} : { lifetimes: options.sessionLifetimes }),
+    now,
+  });
   const actorKeys = createActorKeys({ database, actors, audit, now });
   const sources = createActorSources({ database, actors, audit, now });
 
@@ -91,7 +108,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
     clock: now,
   });
   const authenticate = createAuthenticator({ verify, actors, sources });
-  const identify: IdentifyCaller = async (shown, { service, requestId, signal }) => callerOf(await authenticate(shown, service, signal), requestId);
+  const identify: IdentifyCaller = createCallerIdentification({ authenticate, sessions });
 
   const once: Once = async ({ key, actorId, method, path, body }, work) => {
     const digest = requestDigest(sealer, method, path, body as Json);
@@ -104,5 +121,5 @@ export async function openControlPlane(options: ControlPlaneOptions) {
 
   const healthChecks = { db: () => sql`select 1`.execute(database.db) };
   const operations = controlOperations({ database, namespaces, actors, actorKeys, tokens, audit, healthChecks, stopping: () => false });
-  return { database, audit, namespaces, keys, reencryption, retirement, actors, actorKeys, sources, tokens, identify, once, operations };
+  return { database, audit, namespaces, keys, reencryption, retirement, actors, actorKeys, sources, sessions, tokens, identify, once, operations };
 }

@@ -7,7 +7,10 @@ import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fas
 import { entityTag, parseIfMatch } from '../database/entity-tag.js';
 import { newId } from '../database/ids.js';
 import { entriesOf } from '../permissions/permission.js';
-import type { Caller, IdentifyCaller } from './caller.js';
+import type { CorsRequest, CorsVerdict } from '../sessions/cors-policy.js';
+import type { ServiceCookie } from '../sessions/session-cookie.js';
+import { requireXsrf } from '../sessions/xsrf.js';
+import { type Caller, callerOf, type IdentifyCaller } from './caller.js';
 import { openApiDocument, routeSchema } from './openapi.js';
 import type { Operation, ServedAnswer, ServiceName } from './operation.js';
 import { errorOf, sendProblem } from './problem-answers.js';
@@ -58,8 +61,10 @@ export interface ServiceAppOptions {
   /** Of the program: it stands in the document. */
   readonly version: string;
   readonly identify: IdentifyCaller;
-  /** Rejects when a request that is known by its session alone may not change anything. */
-  readonly checkXsrf: (request: { readonly caller: Caller; readonly token: string | undefined }) => Promise<void>;
+  /** The cookie of its sessions; a service without one has none. */
+  readonly sessionCookie?: ServiceCookie;
+  /** Which pages of other origins may call it; none when left out. */
+  readonly cors?: (request: CorsRequest) => CorsVerdict;
   readonly once: Once;
   readonly throttle: Throttle;
   readonly onServed: (request: ServedRequest) => void;
@@ -106,6 +111,9 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
   });
+  const { cors } = options;
+  if (cors !== undefined)
+    app.addHook('onRequest', async (request, reply) => applyCors(request as FastifyRequest, reply as unknown as FastifyReply, cors));
   app.addHook('onResponse', async (request, reply) => {
     onServed({
       ...{ service, requestId: request.id, method: request.method, route: request.routeOptions.url ?? null, status: reply.statusCode },
@@ -128,6 +136,18 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   return app;
 }
 
+async function applyCors(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  cors: (request: CorsRequest) => CorsVerdict,
+): Promise<FastifyReply | undefined> {
+  const { origin, 'access-control-request-method': requestedMethod } = request.headers;
+  const verdict = cors({ method: request.method, origin, requestedMethod });
+  void reply.headers(verdict.headers);
+  if (verdict.kind === 'pass') return undefined;
+  return reply.code(verdict.kind === 'preflight' ? 204 : 403).send();
+}
+
 /** An operation with what it does about secrets. */
 type ServedOperation = Operation & { readonly redaction: Redaction };
 
@@ -138,41 +158,44 @@ function addOperation(app: ServiceApp, operation: Operation, options: ServiceApp
     method: operation.method,
     url: operation.path,
     schema: routeSchema(operation),
-    // Before the body is read: who may not call costs no more than the head.
-    onRequest: async (request, reply) => identify(request, reply, operation, options),
+    onRequest: async (request, reply) => identify(request as FastifyRequest, reply as unknown as FastifyReply, operation, options),
     handler: handler as never,
   });
 }
 
-async function identify(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  { access, method, withoutXsrf, unthrottled }: Operation,
-  options: ServiceAppOptions,
-) {
-  if (unthrottled === true) return;
+/** Who calls, before the body is read: who may not call costs no more than the head. */
+async function identify(request: FastifyRequest, reply: FastifyReply, operation: Operation, options: ServiceAppOptions): Promise<void> {
+  if (operation.unthrottled === true) return;
   const { service, throttle } = options;
-  const { authorization, cookie } = request.headers;
-  const query = request.query as Record<string, unknown>;
-  const { auth_token: parameter } = query;
-  // It is no parameter of any operation, and must not show up in what a handler sees.
-  delete query.auth_token;
   let caller: Caller | null;
   try {
-    if (parameter !== undefined && typeof parameter !== 'string') throw new SallyportError('token_invalid');
-    const shown = { authorization, auth_token: parameter, cookie };
-    caller = await options.identify(shown, { service, requestId: request.id, signal: request.signal });
-    if (caller === null && access !== 'anyone') throw new SallyportError('authentication_required');
+    caller = await callerOfRequest(request, reply, options);
+    if (caller === null && operation.access !== 'anyone') throw new SallyportError('authentication_required');
   } catch (error) {
     if (error instanceof SallyportError && error.status === 401) await throttle({ service, address: request.ip, caller: null, failed: true });
     throw error;
   }
-  for (const [name, value] of Object.entries(await throttle({ service, address: request.ip, caller, failed: false }))) void reply.header(name, value);
+  const fields = await throttle({ service, address: request.ip, caller, failed: false });
+  for (const [name, value] of Object.entries(fields)) void reply.header(name, value);
   request.caller = caller;
-  if (caller?.session !== undefined && caller.token === undefined && method !== 'GET' && withoutXsrf !== true) {
-    const token = request.headers['x-xsrf-token'];
-    await options.checkXsrf({ caller, token: typeof token === 'string' ? token : undefined });
-  }
+  if (caller?.shown.kind !== 'session') return;
+  const { xsrf } = caller.shown;
+  void reply.header('x-xsrf-token', xsrf.token.reveal());
+  const given = request.headers['x-xsrf-token'];
+  if (operation.withoutXsrf !== true) requireXsrf(request.method, xsrf, typeof given === 'string' ? given : undefined);
+}
+
+async function callerOfRequest(request: FastifyRequest, reply: FastifyReply, { service, sessionCookie, identify: identified }: ServiceAppOptions) {
+  const { authorization, cookie } = request.headers;
+  const query = request.query as Record<string, unknown>;
+  const { auth_token } = query;
+  // It is no parameter of any operation, and must not show up in what a handler sees.
+  delete query.auth_token;
+  if (auth_token !== undefined && typeof auth_token !== 'string') throw new SallyportError('token_invalid');
+  const session = sessionCookie?.read(cookie);
+  const found = await identified({ authorization, auth_token, session }, service, { requestId: request.id, signal: request.signal });
+  if (found.forgetCookie && sessionCookie !== undefined) void reply.header('set-cookie', sessionCookie.clear());
+  return callerOf(found, request.id);
 }
 
 async function handle(request: FastifyRequest, reply: FastifyReply, operation: ServedOperation, options: ServiceAppOptions): Promise<FastifyReply> {

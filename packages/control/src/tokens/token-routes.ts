@@ -38,12 +38,11 @@ export function tokenOperations({ tokens }: TokenRoutes): readonly Operation[] {
       status: 201,
       result: tokenSchema,
       errors: ['token_request_invalid', 'permission_invalid', 'grant_exceeds_granter'],
-      handle: async ({ body: { permissions, audiences, lifetime, single_use: singleUse = false }, caller }) => {
-        if (caller.token === undefined)
-          throw new SallyportError('token_request_invalid', { detail: 'A token is made with a token, not in a session' });
+      handle: async ({ body: { permissions, audiences, lifetime, single_use: singleUse = false }, caller: { shown } }) => {
+        if (shown.kind !== 'token') throw new SallyportError('token_request_invalid', { detail: 'A token is made with a token, not in a session' });
         const limit = permissions === undefined ? {} : { permissions: parsePermissions(permissions) };
-        const authentication = { kind: 'actor', actor: caller.actor, authority: caller.by.authority, token: caller.token } as const;
-        const minted = await tokens.narrow(authentication, { audiences, lifetime, singleUse, ...limit });
+        const { actor, authority, token } = shown;
+        const minted = await tokens.narrow({ kind: 'actor', actor, authority, token }, { audiences, lifetime, singleUse, ...limit });
         return { body: { token: minted.token.reveal(), jti: minted.jti, expires_at: timeText(minted.expires * 1000) } };
       },
     }),

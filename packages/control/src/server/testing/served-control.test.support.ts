@@ -59,7 +59,6 @@ export async function serveControl(database: Database, options: Partial<ControlP
     const app = await createServiceApp({
       ...{ service, operations: plane.operations, identify: plane.identify, once: plane.once, onServed: (request) => void served.push(request) },
       version: '1.2.3',
-      checkXsrf: async () => {},
       throttle: async () => ({}),
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
