@@ -39,11 +39,15 @@ function section(command: DocumentedCommand): string {
       `\`${argument.required ? `<${argument.name()}>` : `[${argument.name()}]`}\``,
       sentence(argument.description),
     ]),
-    ...command.options.map(({ flags, description, argChoices, defaultValue }) => {
-      const choices = argChoices === undefined ? '' : ` (${argChoices.map((choice) => `\`${choice}\``).join(', ')})`;
-      const otherwise = defaultValue === undefined ? '' : ` \`${String(defaultValue)}\` when left out.`;
-      return [`\`${flags}\``, `${sentence(`${description}${choices}`)}${otherwise}`];
-    }),
+    ...command.options
+      .filter(({ hidden }) => !hidden)
+      .map(({ flags, description, argChoices, defaultValue, defaultValueDescription }) => {
+        const choices = argChoices === undefined ? '' : ` (${argChoices.map((choice) => `\`${choice}\``).join(', ')})`;
+        // What can be turned off has no value to be named.
+        const named = defaultValue === undefined || typeof defaultValue === 'boolean' ? undefined : (defaultValueDescription ?? String(defaultValue));
+        const otherwise = named === undefined ? '' : ` \`${named}\` when left out.`;
+        return [`\`${flags}\``, `${sentence(`${description}${choices}`)}${otherwise}`];
+      }),
   ];
   if (rows.length > 0) parts.push(table(['Argument or option', 'Meaning'], rows));
   if (command.examples.length > 0) parts.push(`\`\`\`sh\n${command.examples.join('\n')}\n\`\`\``);

@@ -1,13 +1,18 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { AuthorityOptions } from './commands/ca.js';
 import { addCerts } from './commands/certs-options.js';
+import { addCompletion } from './commands/completion-options.js';
 import type { CheckOptions } from './commands/config-check.js';
 import type { ExplainOptions } from './commands/config-explain.js';
 import { addEnroll } from './commands/enroll-options.js';
 import { addFleet } from './commands/fleet-options.js';
+import { addLogin } from './commands/login-options.js';
 import { addOnboard } from './commands/onboard-options.js';
+import { addProxy } from './commands/proxy-options.js';
 import type { RunCommandOptions } from './commands/run.js';
 import type { ServeOptions } from './commands/serve.js';
+import { addSignJwt } from './commands/sign-jwt-options.js';
+import { addWhoami } from './commands/whoami-options.js';
 import { DocumentedCommand } from './documented-command.js';
 import { version } from './version.js';
 
@@ -39,7 +44,12 @@ export function createProgram(done: Done): DocumentedCommand {
   });
   addOnboard(program, done);
   addFleet(program, done);
+  addLogin(program, done);
+  addWhoami(program, done);
+  addProxy(program, done);
+  addSignJwt(program, done);
   addDoctor(program, done);
+  addCompletion(program, done);
   addVersion(program, done);
   return program;
 }
@@ -142,7 +152,7 @@ function addConfig(program: DocumentedCommand, done: Done): void {
     .withExamples('sallyport config schema > sallyport.schema.json')
     .action(async () => {
       const { printSchema } = await import('./commands/config-schema.js');
-      done(printSchema());
+      done(await printSchema());
     });
   config
     .command('explain')

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ConfigError, formatProblems, type LoadedConfig, loadConfig } from '@sallyport/gateway';
+import { ConfigError, formatProblems, type GatewayConfig, loadConfig } from '@sallyport/gateway';
 import { requireConfig } from '../config-file.js';
 import { exitCodeOf } from '../failure.js';
 import { coloursFor, columns, printJson } from '../terminal.js';
@@ -17,21 +17,36 @@ export interface CheckOptions {
  */
 export async function checkConfig(file: string | undefined, { config, sources, output }: CheckOptions): Promise<number> {
   const path = file === undefined ? requireConfig(config) : resolve(file);
-  let loaded: LoadedConfig;
+  let loaded: Awaited<ReturnType<typeof loadEverySection>>;
   try {
-    loaded = await loadConfig(path);
+    loaded = await loadEverySection(path);
   } catch (error) {
     if (output !== 'json' || !(error instanceof ConfigError)) throw error;
     printJson({ file: path, valid: false, code: error.code, message: error.message, hint: error.hint, problems: error.problems });
     return exitCodeOf(error);
   }
-  const results = sources === true ? await trySources(loaded.gateway) : null;
+  const results = sources === true ? await sourcesOf(loaded.gateway) : null;
   if (output === 'json') printJson({ file: path, valid: true, warnings: loaded.warnings, ...(results !== null && { sources: results }) });
   else process.stdout.write(describe(path, loaded, results));
   return results?.some(({ ok }) => !ok) === true ? 4 : 0;
 }
 
-function describe(path: string, { warnings }: LoadedConfig, results: readonly SourceResult[] | null): string {
+async function loadEverySection(path: string) {
+  // The control plane is large, and most commands do without it.
+  const { controlSection } = await import('@sallyport/control');
+  return loadConfig(path, { control: controlSection });
+}
+
+/** Where the file has no gateway there are no sources. */
+async function sourcesOf(gateway: GatewayConfig | null): Promise<SourceResult[]> {
+  return gateway === null ? [] : trySources(gateway);
+}
+
+function describe(
+  path: string,
+  { warnings }: { readonly warnings: Parameters<typeof formatProblems>[0] },
+  results: readonly SourceResult[] | null,
+): string {
   const colours = coloursFor(process.stdout);
   const lines = [`${colours.green('ok')} ${path}`];
   if (warnings.length > 0) lines.push(`${colours.yellow('warning:')}`, formatProblems(warnings));

@@ -2,7 +2,8 @@ import { configJsonSchema } from '@sallyport/gateway';
 import { printJson } from '../terminal.js';
 
 /** `sallyport config schema`. */
-export function printSchema(): number {
-  printJson(configJsonSchema());
+export async function printSchema(): Promise<number> {
+  const { controlSection } = await import('@sallyport/control');
+  printJson(configJsonSchema(controlSection));
   return 0;
 }

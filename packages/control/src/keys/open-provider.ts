@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { awsKmsProvider } from './aws-kms-provider.js';
+import { awsSecretProvider } from './aws-secret-provider.js';
+import { gcpKmsProvider } from './gcp-kms-provider.js';
+import { gcpSecretProvider } from './gcp-secret-provider.js';
 import { type KeyProvider, providerFailed } from './provider.js';
 import type { ProviderConfig } from './provider-config.js';
 import { secretProvider } from './secret-provider.js';
 import { vaultKvProvider, vaultTransitProvider } from './vault-provider.js';
 
-/** Where local material is read from. */
+/** Where local material is read from, and how long others are waited for. */
 export interface ProviderSurroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** How long one call of a cloud may take. 10 s when left out. */
+  readonly callTimeoutMs?: number;
 }
 
 /** `random` with its material: what is stored, encrypted with the parent's key, of a key that was made here. */
@@ -20,7 +26,7 @@ export function generateMaterial(config: ProviderConfig): ProviderConfig {
 }
 
 /** The provider that is configured. Whether the namespace may name it has been decided before; nothing is read or called yet. */
-export function openProvider(config: ProviderConfig, { env }: ProviderSurroundings): KeyProvider {
+export function openProvider(config: ProviderConfig, { env, callTimeoutMs }: ProviderSurroundings): KeyProvider {
   switch (config.type) {
     case 'value':
       return secretProvider(config.type, async () => ({ bytes: Buffer.from(config.value) }));
@@ -38,6 +44,14 @@ export function openProvider(config: ProviderConfig, { env }: ProviderSurroundin
       return vaultKvProvider(config);
     case 'hashicorpvault_transit':
       return vaultTransitProvider(config);
+    case 'aws_secrets_manager':
+      return awsSecretProvider(config, callTimeoutMs);
+    case 'aws_kms':
+      return awsKmsProvider(config, callTimeoutMs);
+    case 'gcp':
+      return gcpSecretProvider(config, callTimeoutMs);
+    case 'gcp_kms':
+      return gcpKmsProvider(config, callTimeoutMs);
   }
 }
 

@@ -2,6 +2,9 @@ import { realpath } from 'node:fs/promises';
 import { isAbsolute, resolve, sep } from 'node:path';
 import { SallyportError } from '@sallyport/sdk';
 import { matchesNamespace, parseNamespaceMatcher } from '../namespaces/namespace-matcher.js';
+import { awsResource } from './aws-resource.js';
+import { gcpKmsKeyName, gcpSecretResource } from './gcp-resource.js';
+import { GOOGLE_TOKEN_URI, parseServiceAccount } from './gcp-service-account.js';
 import type { ProviderType } from './provider.js';
 import type { ProviderConfig } from './provider-config.js';
 
@@ -16,6 +19,13 @@ export interface ProviderRule {
   readonly folders?: readonly string[];
   /** Addresses of Vault, as scheme, host and port. */
   readonly vaultAddresses?: readonly string[];
+  /**
+   * Keys and secrets in a cloud that may be used with the credentials of the server itself, which see more than one namespace's own: an ARN,
+   * `REGION/ID` for other ids of AWS, the resource name in Google Cloud. One that ends in `*` stands for all that begin so.
+   */
+  readonly ambientResources?: readonly string[];
+  /** Addresses that may be called in place of those of AWS and Google Cloud, as scheme, host and port. */
+  readonly cloudEndpoints?: readonly string[];
 }
 
 /** What is allowed where nothing is configured: material that is sent along or made here. It points at nothing on the server. */
@@ -52,11 +62,54 @@ async function pointsInside(rule: ProviderRule, config: ProviderConfig): Promise
     case 'hashicorpvault':
     case 'hashicorpvault_transit':
       return (rule.vaultAddresses ?? []).some((address) => origin(address) !== null && origin(address) === origin(config.vault_address));
+    case 'aws_secrets_manager':
+      return (
+        endpointAllowed(rule, config.aws_secrets_manager_endpoint) &&
+        (config.aws_credentials?.type === 'access_key' || ambientAllowed(rule, awsResource(config.aws_secret_id, config.aws_region)))
+      );
+    case 'aws_kms':
+      return (
+        endpointAllowed(rule, config.aws_kms_endpoint) &&
+        (config.aws_credentials?.type === 'access_key' || ambientAllowed(rule, awsResource(config.aws_kms_key_id, config.aws_region)))
+      );
+    case 'gcp': {
+      const resource = gcpSecretResource(config.gcp_project, config.gcp_secret_name);
+      return endpointAllowed(rule, config.gcp_secret_manager_endpoint) && (await gcpCredentialsAllowed(rule, config, resource));
+    }
+    case 'gcp_kms':
+      return endpointAllowed(rule, config.gcp_kms_endpoint) && (await gcpCredentialsAllowed(rule, config, gcpKmsKeyName(config)));
   }
 }
 
+async function gcpCredentialsAllowed(
+  rule: ProviderRule,
+  { gcp_credentials_file: file, gcp_credentials_json: json }: Extract<ProviderConfig, { type: 'gcp' | 'gcp_kms' }>,
+  resource: string | null,
+): Promise<boolean> {
+  if (file !== undefined) return await fileAllowed(rule, file);
+  if (json === undefined) return resource !== null && ambientAllowed(rule, resource);
+  const account = parseServiceAccount(json);
+  // Whoever writes the account also writes where its tokens come from.
+  return account !== null && (account.token_uri === GOOGLE_TOKEN_URI || endpointAllowed(rule, account.token_uri));
+}
+
+function endpointAllowed(rule: ProviderRule, endpoint: string | undefined): boolean {
+  if (endpoint === undefined) return true;
+  const asked = origin(endpoint);
+  return asked !== null && (rule.cloudEndpoints ?? []).some((address) => origin(address) === asked);
+}
+
+function ambientAllowed(rule: ProviderRule, resource: string): boolean {
+  return (rule.ambientResources ?? []).some((allowed) => named(allowed, resource));
+}
+
+/** A name that ends in `*` stands for all that begin so. */
+function named(allowed: string, name: string): boolean {
+  return allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed;
+}
+
 function envAllowed(rule: ProviderRule, name: string): boolean {
-  return (rule.env ?? []).some((allowed) => (allowed.endsWith('*') ? name.startsWith(allowed.slice(0, -1)) : name === allowed));
+  return (rule.env ?? []).some((allowed) => named(allowed, name));
 }
 
 async function fileAllowed(rule: ProviderRule, path: string): Promise<boolean> {

@@ -4,7 +4,10 @@ import { z } from 'zod';
 import { KEY_BYTES, randomKey } from './aes-gcm.js';
 
 /** What kind of thing keeps the material that wraps data keys. */
-const PROVIDER_TYPES = ['value', 'base64', 'random', 'env_var', 'env_var_base64', 'file', 'hashicorpvault', 'hashicorpvault_transit'] as const;
+const PROVIDER_TYPES = [
+  ...(['value', 'base64', 'random', 'env_var', 'env_var_base64', 'file', 'hashicorpvault', 'hashicorpvault_transit'] as const),
+  ...(['aws_secrets_manager', 'aws_kms', 'gcp', 'gcp_kms'] as const),
+] as const;
 
 /** One of `PROVIDER_TYPES`. */
 export type ProviderType = (typeof PROVIDER_TYPES)[number];
@@ -62,19 +65,28 @@ export function providerFailed(detail: string, cause?: unknown): SallyportError 
   return new SallyportError('key_provider_failed', cause === undefined ? { detail } : { detail, cause });
 }
 
-/** A provider that wraps with the first and opens with whichever made the key: for material that is replaced in its place. */
+/**
+ * A provider that wraps with the first and opens with whichever made the key: for material that is replaced in its place. Who made a key cannot be
+ * told from its version, because the previous provider may have been rotated since; so they are tried, and the first failure is the one reported.
+ */
 export function withPrevious(current: KeyProvider, previous: readonly KeyProvider[]): KeyProvider {
   return {
     type: current.type,
     currentVersion: (signal) => current.currentVersion(signal),
     wrap: (key, context, signal) => current.wrap(key, context, signal),
     async unwrap(wrapped, context, signal) {
-      for (const provider of previous) {
-        if (provider.type === wrapped.provider && (await provider.currentVersion(signal)) === wrapped.version) {
+      const candidates = [current, ...previous].filter(({ type }) => type === wrapped.provider);
+      const failures: unknown[] = [];
+      for (const provider of candidates) {
+        try {
           return await provider.unwrap(wrapped, context, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          failures.push(error);
         }
       }
-      return await current.unwrap(wrapped, context, signal);
+      if (failures.length === 0) throw providerFailed(`The key was wrapped by the provider ${wrapped.provider}, which is not configured any more.`);
+      throw failures[0];
     },
   };
 }

@@ -46,13 +46,15 @@ export interface StoredAnswer {
   readonly body: string;
 }
 
-/** What may hold a request up before anything is done for it: rejects with `rate_limited`. `caller` is null for nobody, undefined before it is known. */
-export type Throttle = (request: {
-  readonly service: ServiceName;
-  readonly address: string;
-  readonly caller: Caller | null;
-  readonly failed: boolean;
-}) => Promise<Readonly<Record<string, string>>>;
+/** What holds requests up when there are too many: each rejects with `rate_limited`. */
+export interface Throttle {
+  /** Before a credential is looked at: whoever has shown too many wrong ones from this address waits. */
+  readonly admit: (address: string) => Promise<void>;
+  /** A credential did not hold. */
+  readonly charge: (address: string) => Promise<void>;
+  /** A request of a caller, or of nobody. Answers the fields that say how much is left. */
+  readonly count: (caller: Caller | null, address: string) => Promise<Readonly<Record<string, string>>>;
+}
 
 /** What an app is made of. */
 export interface ServiceAppOptions {
@@ -166,16 +168,17 @@ function addOperation(app: ServiceApp, operation: Operation, options: ServiceApp
 /** Who calls, before the body is read: who may not call costs no more than the head. */
 async function identify(request: FastifyRequest, reply: FastifyReply, operation: Operation, options: ServiceAppOptions): Promise<void> {
   if (operation.unthrottled === true) return;
-  const { service, throttle } = options;
+  const { throttle } = options;
   let caller: Caller | null;
+  await throttle.admit(request.ip);
   try {
     caller = await callerOfRequest(request, reply, options);
     if (caller === null && operation.access !== 'anyone') throw new SallyportError('authentication_required');
   } catch (error) {
-    if (error instanceof SallyportError && error.status === 401) await throttle({ service, address: request.ip, caller: null, failed: true });
+    if (error instanceof SallyportError && error.status === 401) await throttle.charge(request.ip);
     throw error;
   }
-  const fields = await throttle({ service, address: request.ip, caller, failed: false });
+  const fields = await throttle.count(caller, request.ip);
   for (const [name, value] of Object.entries(fields)) void reply.header(name, value);
   request.caller = caller;
   if (caller?.shown.kind !== 'session') return;

