@@ -26,7 +26,8 @@ export async function findNode24() {
       '--no-audit',
       '--no-fund',
       '--loglevel=error',
-      'node@24',
+      // 24.21 does not show the intermediates that clients send (nodejs/node#65579).
+      'node@24.20',
     ]);
     if (!ok) return { node: null, reason: `because it could not be installed: ${output.trim().split('\n')[0]}` };
   }

@@ -41,26 +41,39 @@ const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 const SQLITE_CONSTRAINT_FOREIGNKEY = 787;
 const SQLITE_UNIQUE_CODES = new Set([1555, 2067, 2579]);
+const SQLITE_WORDS = [
+  ['UNIQUE constraint failed: ', 2067],
+  ['FOREIGN KEY constraint failed', SQLITE_CONSTRAINT_FOREIGNKEY],
+  ['database is locked', SQLITE_BUSY],
+  ['database table is locked', SQLITE_LOCKED],
+] as const;
 
 /** True when SQLite did not get the lock it needs; nothing has happened yet. */
-function isSqliteBusy(error: unknown): boolean {
-  if (!isSqliteError(error)) return false;
+function isSqliteBusy(error: SqliteError): boolean {
   // The low byte is the kind; the rest says which lock it was.
   const kind = error.errcode & 0xff;
   return kind === SQLITE_BUSY || kind === SQLITE_LOCKED;
 }
 
 /** An error of node:sqlite or of the driver that stands in for it, in our words. Other errors come back as they are. */
-export function fromSqliteError(error: unknown): unknown {
-  if (!isSqliteError(error)) return error;
+export function fromSqliteError(thrown: unknown): unknown {
+  const error = asSqliteError(thrown);
+  if (error === null) return thrown;
   if (isSqliteBusy(error)) return new SallyportError('database_busy', { cause: error });
   if (SQLITE_UNIQUE_CODES.has(error.errcode)) return new ConstraintError('unique_violation', sqliteViolation(error.message), error);
   if (error.errcode === SQLITE_CONSTRAINT_FOREIGNKEY) return new ConstraintError('reference_violation', { table: '', columns: [] }, error);
   return error;
 }
 
-function isSqliteError(error: unknown): error is SqliteError {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number';
+/**
+ * The error with SQLite's code. The driver that stands in for node:sqlite leaves it out of what statements that answer rows (`returning`) throw, and
+ * then only the words of SQLite tell.
+ */
+function asSqliteError(error: unknown): SqliteError | null {
+  if (!(error instanceof Error) || !('code' in error) || error.code !== 'ERR_SQLITE_ERROR') return null;
+  if ('errcode' in error && typeof error.errcode === 'number') return error as SqliteError;
+  const found = SQLITE_WORDS.find(([words]) => error.message.includes(words));
+  return found === undefined ? null : Object.assign(error, { errcode: found[1] });
 }
 
 /** `UNIQUE constraint failed: actors.namespace, actors.external_id` */

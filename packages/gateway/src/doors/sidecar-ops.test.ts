@@ -19,19 +19,10 @@ import { type PairFiles, readPair } from '../tls/renewal/pair-files.js';
 import type { KeyPair } from '../tls/renewal/rehearsal.js';
 import { createRenewal, type PreparedRenewal, type RenewalTarget } from '../tls/renewal/renewal.js';
 import { ServerConnection } from '../wire/server-connection.js';
-import { SidecarDoor } from './sidecar-door.js';
+import { plainSidecarDoor } from './sidecar-door.test.support.js';
 import { answerOps } from './sidecar-ops.js';
 
-const door = new SidecarDoor({
-  headerPrefix: 'X-Connect',
-  traceHeader: 'Connect-Request-ID',
-  callerHeader: 'X-Sallyport-Token',
-  insecureTargets: false,
-  normalizeErrors: true,
-  sensitiveHeaders: [],
-  // Not what is tested here: that is handed to each call.
-  ops: { version: '1.2.3', renewal: createRenewal({ target: () => null, install: () => {}, onEvent: () => {} }) },
-});
+const door = plainSidecarDoor();
 const platform: Caller = { name: 'platform', kind: 'token', credentials: new Set() };
 
 let root: Issuer;

@@ -24,7 +24,7 @@ async function configured(key: string | null, value: unknown, env: Readonly<Reco
   if (key !== null) setAt(root, key, value);
   const path = at(`config-${++files}.yaml`);
   await writeFile(path, JSON.stringify(root), { mode: 0o600 });
-  return (await loadConfig(path, env)).gateway;
+  return (await loadConfig(path, { env })).gateway;
 }
 
 /** A key, what it is by default, another value, what cannot be, and where it is found. */

@@ -87,7 +87,7 @@ export async function contract({ keys = {}, env = {}, plugin, script = echo, ins
   });
   // JSON is YAML.
   await writeFile(at('config.yaml'), JSON.stringify(written, null, 2), { mode: 0o600 });
-  const { gateway: read } = await loadConfig(at('config.yaml'), env);
+  const { gateway: read } = await loadConfig(at('config.yaml'), { env });
   const names = ['vendor.test', 'target.test', ...inside];
   const config: GatewayConfig = {
     ...read,
