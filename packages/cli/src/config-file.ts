@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SallyportError } from '@sallyport/sdk';
+import { isMap, isScalar, parseDocument } from 'yaml';
 
 /** The least configuration that does something: what the command shows to who has none. */
 export const minimalConfig = `gateway:
@@ -39,7 +41,7 @@ export function findConfig(given: string | undefined): string | null {
 function isChaperones(path: string): boolean {
   try {
     const text = readFileSync(path, 'utf8');
-    return /^upstream:/m.test(text) && !/^gateway:/m.test(text);
+    return /^upstream:/m.test(text) && !/^(?:gateway|control):/m.test(text);
   } catch {
     return false;
   }
@@ -53,4 +55,14 @@ export function requireConfig(given: string | undefined): string {
     detail: `There is no configuration: neither ${resolve('sallyport.yaml')} nor ${join(homeDirectory(), 'sallyport.yaml')} is there.`,
     hint: `Name one with --config or SALLYPORT_CONFIG, or write sallyport.yaml, for example:\n\n${minimalConfig}`,
   });
+}
+
+/** The names of the sections in a file; none when it cannot be read, which whoever reads it in earnest will say. */
+export async function sectionsOf(path: string): Promise<ReadonlySet<string>> {
+  try {
+    const { contents } = parseDocument(await readFile(path, 'utf8'));
+    return new Set(isMap(contents) ? contents.items.flatMap(({ key }) => (isScalar(key) ? [String(key.value)] : [])) : []);
+  } catch {
+    return new Set();
+  }
 }

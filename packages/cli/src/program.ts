@@ -1,4 +1,4 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { Argument, InvalidArgumentError, Option } from 'commander';
 import type { AuthorityOptions } from './commands/ca.js';
 import { addCerts } from './commands/certs-options.js';
 import { addCompletion } from './commands/completion-options.js';
@@ -14,6 +14,7 @@ import type { ServeOptions } from './commands/serve.js';
 import { addSignJwt } from './commands/sign-jwt-options.js';
 import { addWhoami } from './commands/whoami-options.js';
 import { DocumentedCommand } from './documented-command.js';
+import { type Role, roleNames } from './serve/roles.js';
 import { version } from './version.js';
 
 /** Takes the exit code of a command that has ended. */
@@ -34,6 +35,7 @@ export function createProgram(done: Done): DocumentedCommand {
     .showHelpAfterError('(--help shows what there is)')
     .showSuggestionAfterError(true);
   addServe(program, done);
+  addMigrate(program, done);
   addRun(program, done);
   addConfig(program, done);
   addAuthority(program, done);
@@ -64,23 +66,42 @@ type Output = { output: 'text' | 'json' };
 function addServe(program: DocumentedCommand, done: Done): void {
   program
     .command('serve')
-    .summary('run the gateway')
+    .summary('run the gateway and the control plane')
     .description(
-      'Runs the gateway until it is told to stop. A changed configuration is applied at once (or on SIGHUP); one that is not valid is reported, ' +
+      'Runs what the configuration has sections for until it is told to stop, or only what is named: the gateway, or services of the control plane. ' +
+        'For the gateway a changed configuration is applied at once (or on SIGHUP); one that is not valid is reported, ' +
         'and ' +
         'the gateway goes on with the old one. SIGTERM and SIGINT let what is in flight finish, within gateway.shutdown.drain; a second one ends ' +
         'at once.',
     )
+    .addArgument(new Argument('[roles...]', 'what this process serves; everything when left out').choices(roleNames))
     .addOption(configOption())
     .option('--credentials <file>', 'a JSON file with the credentials of vendors, for calls through the sidecar; in the place of a plugin')
     .withExamples(
       'sallyport serve',
       'sallyport serve --config /etc/sallyport/sallyport.yaml',
+      'sallyport serve api worker',
       'sallyport serve --config chaperone.yaml --credentials credentials.json',
     )
-    .action(async (options: ServeOptions) => {
+    .action(async (roles: readonly Role[], options: ServeOptions) => {
       const { serve } = await import('./commands/serve.js');
-      done(await serve(options));
+      done(await serve(roles, options));
+    });
+}
+
+function addMigrate(program: DocumentedCommand, done: Done): void {
+  program
+    .command('migrate')
+    .summary('bring the database of the control plane up to date')
+    .description(
+      'Takes the steps that the schema of the database lacks, one after the other and under a lock, so that it can be run by several at once. A database ' +
+        'in a file is brought up to date by `sallyport serve` itself; one on a server has to be before.',
+    )
+    .addOption(configOption())
+    .withExamples('sallyport migrate', 'sallyport migrate --config /etc/sallyport/sallyport.yaml')
+    .action(async (options: { readonly config?: string }) => {
+      const { migrate } = await import('./commands/migrate.js');
+      done(await migrate(options));
     });
 }
 

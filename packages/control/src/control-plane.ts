@@ -10,6 +10,7 @@ import { createSealer } from './database/sealer.js';
 import { createEncryptedColumns } from './keys/encrypted-columns.js';
 import { ensureGlobalKey } from './keys/global-key.js';
 import { createKeyService } from './keys/key-service.js';
+import { keyCron, keyTasks } from './keys/key-tasks.js';
 import { type KeyringOptions, openKeyring } from './keys/keyring.js';
 import type { ProviderRule } from './keys/provider-rules.js';
 import { createReencryption } from './keys/reencryption.js';
@@ -18,10 +19,15 @@ import { systemSecrets, systemSecretsColumn } from './keys/system-secrets.js';
 import { createNamespaces } from './namespaces/namespaces.js';
 import { controlOperations } from './operations.js';
 import type { IdentifyCaller } from './server/caller.js';
+import type { HealthChecks } from './server/health.js';
 import type { Once, StoredAnswer } from './server/service-app.js';
 import { createCallerIdentification } from './sessions/identify-caller.js';
-import type { SessionLifetimes } from './sessions/session.js';
 import { createSessions } from './sessions/sessions.js';
+import { type BrowserSettings, openBrowserService } from './sign-in/browser-service.js';
+import { createPeople } from './sign-in/people.js';
+import type { CronEntry } from './tasks/cron-ticks.js';
+import type { Task } from './tasks/task.js';
+import { createTasks, type TasksOptions } from './tasks/tasks.js';
 import { createAuthenticator } from './tokens/authenticate.js';
 import { type Issuer, systemIssuer } from './tokens/issuers.js';
 import { createTokenMint } from './tokens/mint-token.js';
@@ -42,9 +48,20 @@ export interface ControlPlaneOptions {
   readonly issuer: string;
   /** Others whose tokens are accepted, by `iss`. */
   readonly issuers?: ReadonlyMap<string, Issuer>;
-  /** The longest life of a token, in seconds. */
+  /** The longest life of a token that the system makes, in seconds. */
   readonly tokenLifetime?: number;
-  readonly sessionLifetimes?: SessionLifetimes;
+  /** The longest life of a token that an actor signs for itself, in seconds. */
+  readonly actorTokenLifetime?: number;
+  /** How far clocks may differ, in seconds. */
+  readonly clockLeeway?: number;
+  readonly idempotencyLifetimeMs?: number;
+  /** The services that people use with browsers. One that is left out has no sessions. */
+  readonly browsers?: Readonly<Partial<Record<'public' | 'admin-api', BrowserSettings>>>;
+  /** How long finished and dead tasks are kept, and who hears of failures. */
+  readonly tasks?: Pick<TasksOptions, 'retentionMs' | 'deadRetentionMs' | 'onProblem'>;
+  /** What else this process stands on. */
+  readonly healthChecks?: HealthChecks;
+  readonly stopping?: () => boolean;
   readonly now?: () => number;
 }
 
@@ -84,27 +101,28 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const retirement = createRetirement({ database, columns, now });
   const actors = createActors({
     ...{ database, namespaces, audit, sealer, now },
-    // Sessions know actors, so they come after them.
-    onActorDeleted: [(trx, actor) => sessions.onActorDeleted(trx, actor)],
+    // Sessions and people know actors, so they come after them.
+    onActorDeleted: [(trx, actor) => sessions.onActorDeleted(trx, actor), (trx, actor) => people.onActorDeleted(trx, actor)],
   });
-  const sessions = createSessions({
-    database,
-    actors,
-    audit,
-    sealer,
-    ...(options.sessionLifetimes === undefined ? {} : { lifetimes: options.sessionLifetimes }),
-    now,
-  });
+  const browserSettings = Object.entries(options.browsers ?? {});
+  const lifetimes = Object.fromEntries(browserSettings.flatMap(([service, settings]) => (settings.lifetimes ? [[service, settings.lifetimes]] : [])));
+  const sessions = createSessions({ database, actors, audit, sealer, lifetimes, now });
   const actorKeys = createActorKeys({ database, actors, audit, now });
   const sources = createActorSources({ database, actors, audit, now });
+  const people = createPeople({ database, actors, sources, sessions, now });
+
+  const useNonce = storedNonces(database);
+  const parts = { sessions, people, sealer, useNonce, now };
+  const browsers = new Map(browserSettings.map(([service, settings]) => [service, openBrowserService(service, settings, parts)] as const));
 
   const systemKeys = systemKeyring(() => signing);
   const tokens = createTokenMint({ issuer, keyring: systemKeys, longestLife: tokenLifetime, clock: now });
   const verify = createTokenVerifier({
     issuers: new Map([...(options.issuers ?? []), [issuer, systemIssuer(systemKeys, tokenLifetime)]]),
     actorKeys: async (actor) => (await actorKeys.usable(actor)).map((key) => publicVerificationKey(key)),
-    useNonce: storedNonces(database),
-    longestActorLife: tokenLifetime,
+    useNonce,
+    longestActorLife: options.actorTokenLifetime ?? tokenLifetime,
+    ...(options.clockLeeway === undefined ? {} : { leeway: options.clockLeeway }),
     clock: now,
   });
   const authenticate = createAuthenticator({ verify, actors, sources });
@@ -112,14 +130,41 @@ export async function openControlPlane(options: ControlPlaneOptions) {
 
   const once: Once = async ({ key, actorId, method, path, body }, work) => {
     const digest = requestDigest(sealer, method, path, body as Json);
-    const { outcome } = await withIdempotency(database, { key, actorId, requestDigest: digest }, async () => ({ ...(await work()) }), {
-      sealer,
-      now,
-    });
+    const lifetime = options.idempotencyLifetimeMs === undefined ? {} : { lifetimeMs: options.idempotencyLifetimeMs };
+    const request = { key, actorId, requestDigest: digest };
+    const { outcome } = await withIdempotency(database, request, async () => ({ ...(await work()) }), { sealer, now, ...lifetime });
     return outcome satisfies StoredAnswer;
   };
 
+  const background: { readonly tasks: readonly Task[]; readonly cron: readonly CronEntry[] } = {
+    tasks: [...keyTasks({ keys, reencryption, retirement })],
+    cron: [...keyCron],
+  };
+  const tasks = createTasks({ database, audit, sealer, ...background, ...options.tasks, now });
+
   const healthChecks = { db: () => sql`select 1`.execute(database.db) };
-  const operations = controlOperations({ database, namespaces, actors, actorKeys, tokens, audit, healthChecks, stopping: () => false });
-  return { database, audit, namespaces, keys, reencryption, retirement, actors, actorKeys, sources, sessions, tokens, identify, once, operations };
+  const operations = controlOperations({
+    ...{ database, namespaces, keys, reencryption, actors, actorKeys, tokens, sessions, browsers, audit, tasks },
+    healthChecks: { ...healthChecks, ...options.healthChecks },
+    stopping: options.stopping ?? (() => false),
+  });
+  return {
+    database,
+    audit,
+    namespaces,
+    keys,
+    reencryption,
+    retirement,
+    actors,
+    actorKeys,
+    sources,
+    sessions,
+    people,
+    browsers,
+    tasks,
+    tokens,
+    identify,
+    once,
+    operations,
+  };
 }

@@ -4,6 +4,8 @@ export { createActorSources, readKeyDirectory } from './actors/actor-sources.js'
 export { type Actors, createActors, systemRequester } from './actors/actors.js';
 export { parsePublicKey, parsePublicKeys } from './actors/public-key.js';
 export { type AuditTrail, createAuditTrail } from './audit/audit-trail.js';
+export { type ControlConfig, controlSection } from './config/control-section.js';
+export { makeKeyFile } from './config/global-key-file.js';
 export { type ControlPlane, type ControlPlaneOptions, openControlPlane } from './control-plane.js';
 export { checkVersion, entityTag, parseIfMatch } from './database/entity-tag.js';
 export { requestDigest, withIdempotency } from './database/idempotency.js';
@@ -40,6 +42,9 @@ export {
   permissionTemplateSchema,
 } from './permissions/permission.js';
 export { renderPermissions, widestPermissions } from './permissions/template.js';
+export { migrateStores } from './running/open-stores.js';
+export { type ControlOptions, type RunningControl, startControl } from './running/start-control.js';
+export type { ServiceName } from './server/operation.js';
 export { createAuthenticator } from './tokens/authenticate.js';
 export { amongKeys, systemIssuer } from './tokens/issuers.js';
 export { parseKeySet } from './tokens/key-set.js';

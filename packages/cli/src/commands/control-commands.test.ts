@@ -26,7 +26,7 @@ beforeEach(() => {
 afterEach(() => printed.restore());
 
 const configPath = (): string => join(home.path, '.sallyport.yaml');
-const identity = (): string[] => ['--actor', 'ada', '--namespace', 'root.team', '--private-key', key];
+const identity = (): string[] => ['--actor', 'ada', '--actor-namespace', 'root.team', '--private-key', key];
 
 describe('login and whoami', () => {
   test('login asks the server first, writes a file for its owner alone, and whoami needs nothing more', async () => {
@@ -42,7 +42,7 @@ describe('login and whoami', () => {
     expect(readFileSync(configPath(), 'utf8')).not.toContain('PRIVATE KEY');
     expect(readdirSync(home.path).sort()).toEqual(['.sallyport.yaml', 'ada.pem', 'ada.pub']);
     expect(await main(['whoami', '-o', 'json'])).toBe(0);
-    expect(JSON.parse(printed.stdout())).toEqual({ external_id: 'ada', namespace: 'root.team', labels: { team: 'a' } });
+    expect(JSON.parse(printed.stdout())).toEqual({ external_id: 'ada', namespace: 'root.team', labels: { team: 'a' }, permissions: [] });
   });
 
   test('whoami as a table and as YAML', async () => {
@@ -204,7 +204,7 @@ describe('the local servers', () => {
   ])('%s %s signs what passes', async (...args) => {
     const { url } = await controlServer(publicPem);
     const code = await whileRunning([...args, '--server', url], async (proxy) => {
-      expect(JSON.parse((await fetched(`${proxy}/api/me`)).body)).toMatchObject({ external_id: 'ada' });
+      expect(JSON.parse((await fetched(`${proxy}/me`)).body)).toMatchObject({ actor: { external_id: 'ada' } });
     });
     expect(code).toBe(0);
   });

@@ -1,11 +1,10 @@
 import { resolve } from 'node:path';
 import { SallyportError } from '@sallyport/sdk';
-import { openApiClient } from '../control/api-client.js';
+import { withClient } from '../control/api-client.js';
 import { ask, canAsk } from '../control/ask.js';
 import { absolute, readIfPresent, usualClientConfig } from '../control/client-config.js';
 import { type ClientOptions, clientSettings } from '../control/client-settings.js';
 import { openSigner } from '../control/key-asking.js';
-import { readMe } from '../control/read-me.js';
 import { parseServerUrl } from '../control/server-url.js';
 import { writeClientConfig } from '../control/write-client-config.js';
 import { coloursFor } from '../terminal.js';
@@ -32,12 +31,8 @@ export async function login(given: LoginOptions): Promise<number> {
   const servers = { admin_api: address.href, ...extraServer('api', given.api), ...extraServer('public', given.public) };
   if (given.verify) {
     const signer = await openSigner(settings);
-    const client = await openApiClient({ address, authorities: await settings.readAuthorities(), token: () => signer.tokenFor('admin-api') });
-    try {
-      await readMe(client);
-    } finally {
-      await client.close();
-    }
+    const authorities = await settings.readAuthorities();
+    await withClient({ address, authorities, token: () => signer.tokenFor('admin-api') }, (client) => client.getMe());
   }
   await writeClientConfig(target, {
     servers,
@@ -64,11 +59,11 @@ async function complete(options: ClientOptions): Promise<ClientOptions> {
   const { config } = await clientSettings(options, env);
   const server = options.server ?? env.SALLYPORT_SERVER ?? (await askServer(config.server.admin_api?.href));
   const actor = options.actor ?? env.SALLYPORT_ACTOR ?? (await ask('Actor (external id)', config.actor ?? env.USER));
-  const namespace = options.namespace ?? env.SALLYPORT_NAMESPACE ?? (await ask('Namespace of the actor', config.namespace ?? 'root'));
+  const actorNamespace = options.actorNamespace ?? env.SALLYPORT_NAMESPACE ?? (await ask('Namespace of the actor', config.namespace ?? 'root'));
   const named = [options.privateKey, options.secretKey, env.SALLYPORT_PRIVATE_KEY, env.SALLYPORT_SECRET_KEY].some((path) => path !== undefined);
-  if (named || config.secret_key !== undefined) return { ...options, server, actor, namespace };
+  if (named || config.secret_key !== undefined) return { ...options, server, actor, actorNamespace };
   const privateKey = await ask('Private key (OpenSSH or PEM)', config.private_key ?? absolute('~/.ssh/id_ed25519', '.'));
-  return { ...options, server, actor, namespace, privateKey };
+  return { ...options, server, actor, actorNamespace, privateKey };
 }
 
 async function askServer(suggestion: string | undefined): Promise<string> {

@@ -29,7 +29,7 @@ export function addProxy(program: DocumentedCommand, done: (code: number) => voi
     .addOption(allowOrigin())
     .withExamples(
       'sallyport proxy --to api',
-      'curl http://127.0.0.1:8888/api/connections',
+      'curl http://127.0.0.1:8888/connections',
       'sallyport proxy --to admin-api --port 8890 --allow-origin http://localhost:5173',
     )
     .action(async (options: ProxyOptions) => {

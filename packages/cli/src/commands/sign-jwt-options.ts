@@ -21,7 +21,7 @@ export function addSignJwt(program: DocumentedCommand, done: (code: number) => v
     .option('--permissions-file <file>', 'a list of permissions, in JSON or YAML, that it is limited to')
     .option('--single-use', 'it can be used only once')
     .withExamples(
-      'curl -H "Authorization: Bearer $(sallyport sign-jwt --service api)" https://api.sallyport.example.com/api/me',
+      'curl -H "Authorization: Bearer $(sallyport sign-jwt --service api)" https://api.sallyport.example.com/me',
       'sallyport sign-jwt --expires-in 15m --permissions-file read-only.yaml',
     )
     .action(async (options: SignJwtOptions) => {

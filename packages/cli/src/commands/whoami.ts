@@ -1,8 +1,6 @@
-import type { ApiClient } from '../control/api-client.js';
 import type { ClientOptions } from '../control/client-settings.js';
 import { withApiClient } from '../control/open-client.js';
 import { type OutputFormat, printOne } from '../control/output.js';
-import { readMe } from '../control/read-me.js';
 import type { Service } from '../control/services.js';
 
 /** The options of `sallyport whoami`. */
@@ -13,7 +11,7 @@ export interface WhoamiOptions extends ClientOptions {
 
 /** `sallyport whoami`. Errors: those of `withApiClient` and of the server. */
 export async function whoami(options: WhoamiOptions): Promise<number> {
-  const me = await withApiClient(options, options.service, (client: ApiClient) => readMe(client));
-  printOne(me, options.output);
+  const { actor, permissions } = await withApiClient(options, options.service, async (client) => (await client.getMe()).data);
+  printOne({ ...actor, permissions }, options.output);
   return 0;
 }

@@ -16,7 +16,7 @@ interface CommonOptions {
   readonly onStatement?: (sql: string) => void;
 }
 
-interface SqliteOptions extends CommonOptions {
+export interface SqliteOptions extends CommonOptions {
   readonly provider: 'sqlite';
   /** A file, made readable for its owner only when it is not there; or `:memory:`. */
   readonly path: string;
@@ -26,7 +26,7 @@ interface SqliteOptions extends CommonOptions {
   readonly busyTimeoutMs?: number;
 }
 
-interface PostgresOptions extends CommonOptions {
+export interface PostgresOptions extends CommonOptions {
   readonly provider: 'postgres';
   /** `postgres://user:password@host:port/database`. Appears in no error. */
   readonly url: string | Secret;

@@ -26,3 +26,8 @@ export async function ensureGlobalKey(database: Database, keyring: Keyring, now:
   // Of two processes that start together one adds the version, and the other finds the key changed.
   if ((await versionsOf(db, GLOBAL_KEY)).length === 0) await keyring.addVersion((await findKey(db, GLOBAL_KEY)) ?? row);
 }
+
+/** Whether something may have been encrypted already. */
+export async function globalKeyExists(database: Database): Promise<boolean> {
+  return (await findKey(database.db, GLOBAL_KEY)) !== null;
+}

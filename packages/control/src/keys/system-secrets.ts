@@ -34,22 +34,17 @@ export async function systemSecrets(
 ): Promise<readonly [SystemSecret, ...SystemSecret[]]> {
   const [first, ...others] = await stored(database.db, purpose);
   if (first !== undefined) return [await opened(keyring, first), ...(await Promise.all(others.map((row) => opened(keyring, row))))];
-  await addSystemSecret(database, keyring, purpose, { onlyFirst: true });
+  await makeFirst(database, keyring, purpose);
   return systemSecrets(database, keyring, purpose);
 }
 
-/** A new secret, which every process uses from its next look on. Nothing happens with `onlyFirst` when there is one already. */
-export async function addSystemSecret(
-  database: Database,
-  keyring: Keyring,
-  purpose: SystemSecretPurpose,
-  { onlyFirst = false, now = Date.now }: { readonly onlyFirst?: boolean; readonly now?: () => number } = {},
-): Promise<void> {
+/** Makes the first secret of a purpose. Of processes that do so at the same time one makes it. */
+async function makeFirst(database: Database, keyring: Keyring, purpose: SystemSecretPurpose): Promise<void> {
   const id = newId('ssec');
   const secret = await keyring.encrypt(placeOf(id), new Secret(randomBytes(32).toString('base64url')), null);
   await database.transaction(async (trx) => {
-    if (onlyFirst && (await stored(trx, purpose)).length > 0) return;
-    await tables(trx).insertInto('system_secrets').values({ id, namespace: 'root', purpose, secret, created_at: now() }).execute();
+    if ((await stored(trx, purpose)).length > 0) return;
+    await tables(trx).insertInto('system_secrets').values({ id, namespace: 'root', purpose, secret, created_at: Date.now() }).execute();
   });
 }
 

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@sallyport/sdk';
+import type { ErrorCode, SallyportError } from '@sallyport/sdk';
 import type { z } from 'zod';
 import type { VersionCondition } from '../database/entity-tag.js';
 import type { Caller } from './caller.js';
@@ -40,6 +40,8 @@ export type Answer<Body> = (undefined extends Body ? { readonly body?: undefined
   /** Another status than that of the operation; the body has the same schema. */
   readonly status?: 503;
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** What went wrong although the answer is no problem document, such as one that sends a browser on: for the log. */
+  readonly failure?: SallyportError;
 };
 
 interface Definition<Params extends z.ZodType, Query extends z.ZodType, Body extends z.ZodType, Result extends z.ZodType, Grant extends Access> {

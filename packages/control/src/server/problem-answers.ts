@@ -11,6 +11,7 @@ const ofFramework: Readonly<Record<string, 'request_too_large' | 'media_type_uns
   FST_ERR_CTP_INVALID_JSON_BODY: 'request_invalid',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'request_invalid',
   FST_ERR_BAD_URL: 'request_invalid',
+  FST_ERR_MAX_PARAM_LENGTH: 'request_invalid',
 };
 
 /** The most places of a request that one answer complains of. */
@@ -21,11 +22,18 @@ export function errorOf(error: unknown): SallyportError {
   if (error instanceof SallyportError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) return invalidRequest(error);
   const code = ofFramework[(error as Partial<FastifyError>).code ?? ''];
-  if (code !== undefined) return new SallyportError(code, { detail: (error as FastifyError).message, cause: error });
+  if (code !== undefined) return new SallyportError(code, { detail: detailOf(error as FastifyError), cause: error });
   // A parser of Fastify's that calls the request wrong in a way not listed above.
   const { statusCode } = error as Partial<FastifyError>;
   if (statusCode === 400) return new SallyportError('request_invalid', { cause: error });
   return asSallyportError(error);
+}
+
+/** What Fastify says of the path has the path in it, and there may be a token in that. */
+function detailOf({ code, message }: FastifyError): string {
+  if (code === 'FST_ERR_BAD_URL') return 'path: is not percent-encoded UTF-8';
+  if (code === 'FST_ERR_MAX_PARAM_LENGTH') return 'path: has a segment that is too long';
+  return message;
 }
 
 /** Answers with a problem document (RFC 9457) and the fields that go with the code. */

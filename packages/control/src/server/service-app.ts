@@ -13,8 +13,10 @@ import { requireXsrf } from '../sessions/xsrf.js';
 import { type Caller, callerOf, type IdentifyCaller } from './caller.js';
 import { openApiDocument, routeSchema } from './openapi.js';
 import type { Operation, ServedAnswer, ServiceName } from './operation.js';
+import { requirePlainData } from './plain-data.js';
 import { errorOf, sendProblem } from './problem-answers.js';
 import { type Redaction, redactionOf } from './redaction.js';
+import { refuseBytes, refusePath } from './unrouted-answers.js';
 
 /** An app of Fastify with schemas of zod. */
 export type ServiceApp = FastifyInstance<Server, IncomingMessage, ServerResponse, never, ZodTypeProvider>;
@@ -77,7 +79,6 @@ export interface ServiceAppOptions {
 
 /** No body of this API is larger: 1 MiB. */
 const BODY_LIMIT = 1_048_576;
-const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 /** A request id of the caller's is taken over when it looks like one. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
@@ -85,6 +86,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
     failure: SallyportError | undefined;
+    gone: AbortSignal;
   }
 }
 
@@ -101,17 +103,32 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
     routerOptions: { maxParamLength: 1024, ignoreTrailingSlash: false },
     requestTimeout: 60_000,
     forceCloseConnections: 'idle',
-    return503OnClosing: true,
+    return503OnClosing: false,
+    frameworkErrors: refusePath,
+    clientErrorHandler: refuseBytes,
   } as Parameters<typeof fastify>[0]) as unknown as ServiceApp;
   app.setValidatorCompiler(validatorCompiler).setSerializerCompiler(serializerCompiler);
   app.decorateRequest('caller', null);
   app.decorateRequest('failure', undefined);
+  app.decorateRequest('gone', null as unknown as AbortSignal);
   await app.register(helmet, {
     contentSecurityPolicy: { useDefaults: false, directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] } },
+    frameguard: { action: 'deny' },
     hsts: options.tls !== undefined,
+  });
+  // JSON and nothing else: what Fastify reads as text besides would be a body that no schema fits.
+  app.removeContentTypeParser('text/plain');
+  let closing = false;
+  app.addHook('preClose', async () => {
+    closing = true;
   });
   app.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
+    if (closing) throw new SallyportError('not_ready', { hint: 'The service is stopping: ask another one, or again in a moment.' });
+  });
+  // A connection that stays open would hold up the end of the service for as long as its client likes.
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) void reply.header('connection', 'close');
   });
   const { cors } = options;
   if (cors !== undefined)
@@ -124,18 +141,28 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   });
   app.setErrorHandler((error, request, reply) => {
     const known = errorOf(error);
-    if (known.status === 0 || known.status >= 500) request.failure = known;
+    noteFailure(request as FastifyRequest, known);
     return sendProblem(known, request, reply);
   });
-  app.setNotFoundHandler((request, reply) =>
-    sendProblem(new SallyportError('not_found', { hint: 'The paths of this service are in its /openapi.json.' }), request, reply),
-  );
   const own = operations.filter(({ services }) => services.includes(service));
+  const allowedAt = methodsByPath([...own, { method: 'GET', path: '/openapi.json' }]);
+  // Before the body is read, whatever its kind and its size.
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
+    const allowed = allowedAt(request.url.split('?', 1)[0] ?? '');
+    if (allowed === '') throw new SallyportError('not_found', { hint: 'The paths of this service are in its /openapi.json.' });
+    void reply.header('allow', allowed);
+    throw new SallyportError('method_not_allowed');
+  });
   for (const operation of own) addOperation(app, operation, options);
   const document = await openApiDocument(own, options.version);
   app.get('/openapi.json', { schema: { hide: true } as object }, async () => document);
-  refuseOtherMethods(app, own);
   return app;
+}
+
+/** Remembers what is our fault, for the log. */
+function noteFailure(request: FastifyRequest, error: SallyportError): void {
+  if (error.status === 0 || error.status >= 500) request.failure = error;
 }
 
 async function applyCors(
@@ -161,18 +188,25 @@ function addOperation(app: ServiceApp, operation: Operation, options: ServiceApp
     url: operation.path,
     schema: routeSchema(operation),
     onRequest: async (request, reply) => identify(request as FastifyRequest, reply as unknown as FastifyReply, operation, options),
+    preValidation: async ({ params, query, body }) => {
+      requirePlainData(params, 'params');
+      requirePlainData(query, 'querystring');
+      requirePlainData(body, 'body');
+    },
     handler: handler as never,
   });
 }
 
 /** Who calls, before the body is read: who may not call costs no more than the head. */
 async function identify(request: FastifyRequest, reply: FastifyReply, operation: Operation, options: ServiceAppOptions): Promise<void> {
+  request.gone = untilGone(reply);
+  const token = takeQueryToken(request);
   if (operation.unthrottled === true) return;
   const { throttle } = options;
   let caller: Caller | null;
   await throttle.admit(request.ip);
   try {
-    caller = await callerOfRequest(request, reply, options);
+    caller = await callerOfRequest(request, reply, token, options);
     if (caller === null && operation.access !== 'anyone') throw new SallyportError('authentication_required');
   } catch (error) {
     if (error instanceof SallyportError && error.status === 401) await throttle.charge(request.ip);
@@ -188,15 +222,33 @@ async function identify(request: FastifyRequest, reply: FastifyReply, operation:
   if (operation.withoutXsrf !== true) requireXsrf(request.method, xsrf, typeof given === 'string' ? given : undefined);
 }
 
-async function callerOfRequest(request: FastifyRequest, reply: FastifyReply, { service, sessionCookie, identify: identified }: ServiceAppOptions) {
-  const { authorization, cookie } = request.headers;
+/** Aborted when the client goes before it has its answer. The signal that Fastify has is aborted as soon as the body of the request has been read. */
+function untilGone({ raw }: FastifyReply): AbortSignal {
+  const controller = new AbortController();
+  raw.once('close', () => {
+    if (!raw.writableFinished) controller.abort();
+  });
+  return controller.signal;
+}
+
+/** Takes the token out of the query: it is no parameter of any operation, and must not show up in what a handler sees. */
+function takeQueryToken(request: FastifyRequest): unknown {
   const query = request.query as Record<string, unknown>;
-  const { auth_token } = query;
-  // It is no parameter of any operation, and must not show up in what a handler sees.
+  const { auth_token: token } = query;
   delete query.auth_token;
-  if (auth_token !== undefined && typeof auth_token !== 'string') throw new SallyportError('token_invalid');
+  return token;
+}
+
+async function callerOfRequest(request: FastifyRequest, reply: FastifyReply, auth_token: unknown, options: ServiceAppOptions) {
+  const { service, sessionCookie, identify: identified } = options;
+  const { authorization, cookie } = request.headers;
+  // Of two fields Node shows the first, whoever put it there.
+  const fields = request.raw.headersDistinct.authorization?.length ?? 0;
+  if ((auth_token !== undefined && typeof auth_token !== 'string') || fields > 1) {
+    throw new SallyportError('token_invalid', { detail: 'The token is not accepted: there are two of them' });
+  }
   const session = sessionCookie?.read(cookie);
-  const found = await identified({ authorization, auth_token, session }, service, { requestId: request.id, signal: request.signal });
+  const found = await identified({ authorization, auth_token, session }, service, { requestId: request.id, signal: request.gone });
   if (found.forgetCookie && sessionCookie !== undefined) void reply.header('set-cookie', sessionCookie.clear());
   return callerOf(found, request.id);
 }
@@ -207,6 +259,9 @@ async function handle(request: FastifyRequest, reply: FastifyReply, operation: S
   operation.redaction.refuseMasked(request.body);
   if (operation.idempotencyKey !== true || key === undefined || caller === null) {
     const answer = await call(request, operation, options);
+    if (answer.failure !== undefined) noteFailure(request, answer.failure);
+    // A cookie that stands for nothing was to be forgotten; the operation says what becomes of it, and a name is written once (RFC 6265 §4.1.1).
+    if (answer.headers?.['set-cookie'] !== undefined) void reply.removeHeader('set-cookie');
     for (const [name, value] of Object.entries(answer.headers ?? {})) void reply.header(name, value);
     return reply.code(answer.status ?? operation.status).send(answer.body);
   }
@@ -226,12 +281,18 @@ async function handle(request: FastifyRequest, reply: FastifyReply, operation: S
 }
 
 /** What makes it the same request. A narrower token of the same actor asks for something else, as it may not see the same answer. */
-function asked({ method, url, body }: FastifyRequest, { actor, by }: Caller, key: string): Parameters<Once>[0] {
-  return { key, actorId: actor.id, method, path: url.split('?', 1)[0] ?? '', body: { body, permissions: entriesOf(by.authority.permissions) } };
+function asked({ method, url, query, body }: FastifyRequest, { actor, by }: Caller, key: string): Parameters<Once>[0] {
+  return {
+    key,
+    actorId: actor.id,
+    method,
+    path: url.split('?', 1)[0] ?? '',
+    body: { query, body, permissions: entriesOf(by.authority.permissions) },
+  };
 }
 
 async function call(request: FastifyRequest, operation: ServedOperation, { service }: ServiceAppOptions): Promise<ServedAnswer> {
-  const { params, query, body, caller, id: requestId, ip: address, signal } = request;
+  const { params, query, body, caller, id: requestId, ip: address, gone: signal } = request;
   const header = (name: string): string | undefined => {
     const value = request.headers[name];
     return Array.isArray(value) ? value.join(', ') : value;
@@ -247,22 +308,11 @@ async function call(request: FastifyRequest, operation: ServedOperation, { servi
   return { ...answer, body: shown, headers };
 }
 
-/** Where there is a path but not with this method the answer is 405 with the methods that there are (RFC 9110 §15.5.6). */
-function refuseOtherMethods(app: ServiceApp, operations: readonly Operation[]): void {
-  const paths = new Map<string, string[]>();
-  for (const { path, method } of operations) paths.set(path, [...(paths.get(path) ?? []), method]);
-  for (const [url, methods] of paths) {
-    const allow = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].sort().join(', ');
-    app.route({
-      method: METHODS.filter((method) => !methods.includes(method)),
-      url,
-      schema: { hide: true } as object,
-      handler: (request, reply) =>
-        sendProblem(
-          new SallyportError('method_not_allowed'),
-          request as unknown as FastifyRequest,
-          reply.header('allow', allow) as unknown as FastifyReply,
-        ) as never,
-    });
-  }
+/** Where there is a path but not with this method the answer is 405 with the methods that there are (RFC 9110 §15.5.6); '' where there is none. */
+function methodsByPath(operations: readonly Pick<Operation, 'method' | 'path'>[]): (path: string) => string {
+  const patterns = operations.map(({ method, path }) => {
+    const parts = path.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part.replaceAll(/[^\w-]/g, String.raw`\$&`)));
+    return { methods: method === 'GET' ? ['GET', 'HEAD'] : [method], pattern: new RegExp(`^${parts.join('/')}$`) };
+  });
+  return (path) => [...new Set(patterns.flatMap(({ methods, pattern }) => (pattern.test(path) ? methods : [])))].sort().join(', ');
 }

@@ -1,9 +1,9 @@
+import { SallyportError } from '@sallyport/sdk';
 import { z } from 'zod';
 import { wholeNamespaces } from '../permissions/list-scope.js';
 import type { Caller } from '../server/caller.js';
 import { listOf, listQuery, pageAnswer, pageRequest, timeSchema, timeText } from '../server/list-schemas.js';
 import { type Operation, operation, type ServiceName } from '../server/operation.js';
-import { SallyportError } from '@sallyport/sdk';
 import type { TaskRecord, Tasks } from './tasks.js';
 
 /** What the operations on tasks work with. */

@@ -1,12 +1,7 @@
 import { overlapsOf } from '../providers/route-finder.js';
 import { usedNames } from './routing-checks.js';
 import type { GatewayConfig } from './schema.js';
-
-/** Something that is allowed and probably not meant, by its path below `gateway`. */
-export interface Doubt {
-  readonly path: readonly PropertyKey[];
-  readonly message: string;
-}
+import type { Doubt } from './section.js';
 
 const sections = ['providers', 'token_stores', 'mappings', 'forward_targets'] as const;
 

@@ -2,6 +2,7 @@ import { didYouMean, nearestWords } from '@sallyport/credentials';
 import type { z } from 'zod';
 import { locate, plainNull, type Span, type Tree } from './document-tree.js';
 import { homesOf, knownKeys } from './known-keys.js';
+import type { JsonSchema } from './written-schema.js';
 
 /** What is wrong, at a place of the text, under a key. */
 export interface Complaint {
@@ -14,9 +15,9 @@ type Issue = z.core.$ZodIssue;
 type Flat = { readonly issue: Issue; readonly path: Path };
 type Path = readonly PropertyKey[];
 
-/** What the schema found wrong with a document, one complaint for each mistake a person made, in no order. */
-export function complaintsOf(issues: readonly Issue[], root: Tree): Complaint[] {
-  const flat = issues.flatMap((issue) => flatten(issue, [], root));
+/** What the schema found wrong with a document, one complaint for each mistake a person made, in no order. `written` is what may be written in it. */
+export function complaintsOf(issues: readonly Issue[], root: Tree, written: JsonSchema): Complaint[] {
+  const flat = issues.flatMap((issue) => flatten(issue, [], root, written));
   const complaints: Complaint[] = [];
   // A required key is not missing when it is there, misspelled; nor does its map lack one of its alternatives.
   const meant = new Set<string>();
@@ -24,11 +25,11 @@ export function complaintsOf(issues: readonly Issue[], root: Tree): Complaint[] 
   for (const { issue, path } of flat) {
     if (issue.code !== 'unrecognized_keys') continue;
     for (const key of issue.keys) {
-      const near = nearestWords(key, knownKeys(root, path));
+      const near = nearestWords(key, knownKeys(written, root, path));
       for (const one of near) meant.add(JSON.stringify([...path, one]));
       if (near.length > 0) misspelledIn.add(JSON.stringify(path));
       const { anchor, keySpan, shown } = locate(root, [...path, key]);
-      complaints.push({ span: keySpan ?? anchor, key: shown, message: messageForUnknown(key, near, root, path) });
+      complaints.push({ span: keySpan ?? anchor, key: shown, message: messageForUnknown(key, near, root, path, written) });
     }
   }
   for (const { issue, path } of flat) {
@@ -42,20 +43,20 @@ export function complaintsOf(issues: readonly Issue[], root: Tree): Complaint[] 
 }
 
 /** Unions are resolved to the form that was meant; paths become absolute. */
-function flatten(issue: Issue, prefix: Path, root: Tree): Flat[] {
+function flatten(issue: Issue, prefix: Path, root: Tree, written: JsonSchema): Flat[] {
   const path = [...prefix, ...issue.path];
   if (issue.code !== 'invalid_union') return [{ issue, path }];
-  if (issue.errors.length === 0) return flattenDiscriminator(issue, path, root);
+  if (issue.errors.length === 0) return flattenDiscriminator(issue, path, root, written);
   // The forms of every union here differ in their type, so the one whose type fits is the one that was meant.
   const fitting = issue.errors.find((errors) => !errors.some((error) => error.path.length === 0 && /^invalid_(type|value)$/.test(error.code)));
-  return fitting === undefined ? [{ issue, path }] : fitting.flatMap((error) => flatten(error, path, root));
+  return fitting === undefined ? [{ issue, path }] : fitting.flatMap((error) => flatten(error, path, root, written));
 }
 
 /** Without its discriminator a map has no form whose keys could be checked: what no form knows is reported all the same. */
-function flattenDiscriminator(issue: Issue, path: Path, root: Tree): Flat[] {
+function flattenDiscriminator(issue: Issue, path: Path, root: Tree, written: JsonSchema): Flat[] {
   const parent = path.slice(0, -1);
   const { node } = locate(root, parent);
-  const known = knownKeys(root, parent);
+  const known = knownKeys(written, root, parent);
   const keys = node?.kind === 'map' ? [...node.entries.keys()].filter((key) => !known.includes(key)) : [];
   const unknown: Issue = { code: 'unrecognized_keys', keys, path: [], message: '' };
   return [{ issue, path }, ...(keys.length === 0 ? [] : [{ issue: unknown, path: parent }])];
@@ -88,11 +89,11 @@ function messageOf(issue: Issue): string {
   return issue.expected === 'array' ? 'expected a list' : `expected ${issue.expected}`;
 }
 
-function messageForUnknown(key: string, near: readonly string[], root: Tree, path: Path): string {
+function messageForUnknown(key: string, near: readonly string[], root: Tree, path: Path, written: JsonSchema): string {
   if (near.length > 0) return `unknown key${didYouMean(near)}`;
   // Known to another form of this map: then what this form knows says more than where the key belongs.
-  const elsewhere = knownKeys(plainNull(root.span), path).includes(key) ? [] : homesOf(key);
+  const elsewhere = knownKeys(written, plainNull(root.span), path).includes(key) ? [] : homesOf(written, key);
   if (elsewhere.length > 0) return `unknown key here; it belongs to ${elsewhere.join(' or ')}`;
-  const known = knownKeys(root, path);
+  const known = knownKeys(written, root, path);
   return known.length === 0 ? 'unknown key' : `unknown key; known here: ${known.join(', ')}`;
 }

@@ -1,43 +1,15 @@
-import { z } from 'zod';
-import { configSchema } from './schema.js';
-
-/** A JSON Schema as far as this one uses the vocabulary. */
-export interface JsonSchema {
-  readonly $schema?: string;
-  readonly $id?: string;
-  readonly title?: string;
-  readonly description?: string;
-  readonly type?: string;
-  readonly const?: unknown;
-  readonly enum?: readonly unknown[];
-  readonly default?: unknown;
-  readonly pattern?: string;
-  readonly minimum?: number;
-  readonly maximum?: number;
-  readonly writeOnly?: boolean;
-  readonly required?: readonly string[];
-  readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: JsonSchema | false;
-  readonly propertyNames?: JsonSchema;
-  readonly items?: JsonSchema;
-  readonly anyOf?: readonly JsonSchema[];
-  readonly oneOf?: readonly JsonSchema[];
-}
+import { fileShape } from './file-shape.js';
+import type { Section } from './section.js';
+import type { JsonSchema } from './written-schema.js';
 
 const REFERENCE = '\\$\\{';
 
-/** What may be written in a configuration file, as the schema has it: the form that suggestions and the reference page are made from. */
-export const writtenSchema: JsonSchema = z.toJSONSchema(
-  configSchema({ variable: () => undefined, absolute: (path) => path, read: () => '', requireReadable: () => undefined }),
-  { io: 'input' },
-) as JsonSchema;
-
 /**
  * The JSON Schema (draft 2020-12) of a configuration file, for editors. Wherever a number, a word or a patterned text is expected, a text
- * with a `${NAME}` in it is accepted as well: only the gateway knows what it will stand for.
+ * with a `${NAME}` in it is accepted as well: only who reads the file knows what it will stand for. Without the section of the control plane, it may hold anything.
  */
-export function configJsonSchema(): JsonSchema {
-  const { $schema = 'https://json-schema.org/draft/2020-12/schema', ...schema } = acceptReferences(writtenSchema);
+export function configJsonSchema<Control>(control: Section<Control> | null = null): JsonSchema {
+  const { $schema = 'https://json-schema.org/draft/2020-12/schema', ...schema } = acceptReferences(fileShape(control).written);
   return { $schema, $id: 'urn:sallyport:config', title: 'Sallyport configuration', ...schema };
 }
 

@@ -105,7 +105,7 @@ gateway:
 `,
     );
     const env = { PORT: '8000', HOST: 'a.example', VALUE: 'the-value-of-it', USER: 'me', HOME: '/home/me' };
-    const { gateway: config, files, warnings } = await loadConfig(path, env);
+    const { gateway: config, files, warnings } = await loadConfig(path, { env });
     const pem = join(directory, 'ca.pem');
     expect(config).toMatchObject({
       listeners: { forward: { port: 8_000, insecure_targets: false, tls: { cert: pem, key: pem } } },
@@ -193,7 +193,7 @@ describe('a warning', () => {
   const env = { LONG: 'a-token-of-some-length' };
 
   test('names each secret that stands in a file which everybody can read, and shows none', async () => {
-    const { warnings } = await loadConfig(await file('open.yaml', text, 0o644), env);
+    const { warnings } = await loadConfig(await file('open.yaml', text, 0o644), { env });
     expect(warnings.map(({ line, column, key }) => [line, column, key])).toEqual([
       [4, 17, 'gateway.callers.a.token'],
       [7, 17, 'gateway.callers.d.token'],
@@ -203,7 +203,7 @@ describe('a warning', () => {
   });
 
   test('is not given for a file of one’s own, or one without secrets', async () => {
-    expect((await loadConfig(await file('own.yaml', text, 0o640), env)).warnings).toEqual([]);
-    expect((await loadConfig(await file('plain.yaml', gateway(FORWARD), 0o644), env)).warnings).toEqual([]);
+    expect((await loadConfig(await file('own.yaml', text, 0o640), { env })).warnings).toEqual([]);
+    expect((await loadConfig(await file('plain.yaml', gateway(FORWARD), 0o644), { env })).warnings).toEqual([]);
   });
 });

@@ -1,5 +1,7 @@
 import { durationPattern, sizePattern } from './durations-and-sizes.js';
-import { type JsonSchema, writtenSchema } from './json-schema.js';
+import { fileShape } from './file-shape.js';
+import type { Section } from './section.js';
+import { alternativesOf, discriminatorOf, type JsonSchema } from './written-schema.js';
 
 interface Row {
   readonly key: string;
@@ -12,7 +14,8 @@ const INTRODUCTION = `# Configuration
 
 <!-- Made by scripts/generate-config-docs.mjs from the schema in packages/gateway/src/config; change it there. -->
 
-One YAML file configures the gateway. \`sallyport config check\` validates a file, \`sallyport config schema\` prints its JSON Schema, and
+One YAML file configures the gateway (the section \`gateway\`), the control plane (\`control\`), or both; a process that serves one of them needs
+nothing of the other. \`control: {}\` is a whole control plane for one machine. \`sallyport config check\` validates a file, \`sallyport config schema\` prints its JSON Schema, and
 \`sallyport config explain METHOD URL\` says which rule and which binding a request would meet. Editors complete keys when the file begins with
 \`# yaml-language-server: $schema=config.schema.json\`.
 
@@ -38,8 +41,8 @@ gateway:
       credentials: [github]
 \`\`\`
 
-A key that is not listed here is an error, and so is a key that is there twice: nothing in the file is ever ignored. All errors are reported at
-once, each with its line and column. The running gateway takes over a changed file when it is valid, and otherwise keeps what it has and says why.
+A key that is not listed here is an error, and so is a key that is there twice: nothing in a section is ever ignored by who uses it, and
+\`sallyport config check\` looks at all of the file. All errors are reported at once, each with its line and column. The running gateway takes over a changed file when it is valid, and otherwise keeps what it has and says why.
 
 ## How values are written
 
@@ -57,19 +60,23 @@ In every text, \`\${NAME}\` is filled in from the environment, and \`\${NAME:-de
 Anchors, aliases and merge keys (\`<<\`) work; tags and several documents in a file do not. A file is at most 1 MiB.
 `;
 
-/** The reference page of the configuration as Markdown: every key with its type, its default and its meaning. */
-export function configReference(): string {
-  const gateway = writtenSchema.properties?.gateway?.properties ?? {};
-  const sections = Object.entries(gateway).map(([key, schema]) =>
-    section(key, schema, writtenSchema.properties?.gateway?.required?.includes(key) === true),
-  );
-  return [INTRODUCTION, ...sections].join('\n');
+/**
+ * The reference page of the configuration as Markdown: every key with its type, its default and its meaning; with the section of the control plane
+ * when it is given.
+ */
+export function configReference<Control>(control: Section<Control> | null = null): string {
+  const { properties = {} } = fileShape(control).written;
+  return [INTRODUCTION, ...Object.entries(properties).flatMap(([name, schema]) => sectionsOf(name, schema))].join('\n');
 }
 
-function section(key: string, schema: JsonSchema, required: boolean): string {
+function sectionsOf(name: string, { properties = {}, required = [] }: JsonSchema): string[] {
+  return Object.entries(properties).map(([key, schema]) => section(`${name}.${key}`, schema, required.includes(key)));
+}
+
+function section(name: string, schema: JsonSchema, required: boolean): string {
   const rows = rowsOf(schema, '').map((row) => `| \`${row.key}\` | ${escaped(row.type)} | ${escaped(row.fallback)} | ${escaped(row.meaning)} |`);
   const meaning = `${schema.description ?? ''}${required ? ' Required.' : ''}`;
-  return [`## gateway.${key}`, '', meaning, '', '| key | type | default | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
+  return [`## ${name}`, '', meaning, '', '| key | type | default | meaning |', '|---|---|---|---|', ...rows, ''].join('\n');
 }
 
 /** One row for each key below a map, in the order of the schema; `required` keys say so where others have their default. */
@@ -82,17 +89,18 @@ function rowsOf(schema: JsonSchema, prefix: string): Row[] {
   return Object.entries(map?.properties ?? {}).flatMap(([key, child]) => rowsOfKey(`${prefix}${key}`, child, map?.required?.includes(key) === true));
 }
 
-/** Forms told apart by `type`: one row for all values of `type`, then the keys of each. */
+/** Forms told apart by a key such as `type`: one row for all its values, then the keys of each. */
 function rowsOfForms(forms: readonly JsonSchema[], prefix: string): Row[] {
-  const kinds = forms.map((form) => ({ form, kind: form.properties?.type }));
+  const discriminator = discriminatorOf(forms) ?? 'type';
+  const kinds = forms.map((form) => ({ form, kind: form.properties?.[discriminator] }));
   const words = kinds.map(({ kind }) => `\`${String(kind?.const)}\``).join(', ');
   const meanings = kinds.map(({ kind }) => `\`${String(kind?.const)}\`: ${kind?.description ?? ''}`).join(' ');
   const own = kinds.flatMap(({ form, kind }) =>
     rowsOf(form, prefix)
-      .filter(({ key }) => key !== `${prefix}type`)
+      .filter(({ key }) => key !== `${prefix}${discriminator}`)
       .map((row) => ({ ...row, meaning: `With \`${String(kind?.const)}\`. ${row.meaning}` })),
   );
-  return [{ key: `${prefix}type`, type: words, fallback: 'required', meaning: meanings }, ...own];
+  return [{ key: `${prefix}${discriminator}`, type: words, fallback: 'required', meaning: meanings }, ...own];
 }
 
 function rowsOfKey(key: string, schema: JsonSchema, required: boolean): Row[] {
@@ -104,9 +112,9 @@ function rowsOfKey(key: string, schema: JsonSchema, required: boolean): Row[] {
 }
 
 /** The maps that a schema allows: itself, or those among its forms; a list of the same maps adds nothing. */
-function mapForms(schema: JsonSchema): JsonSchema[] {
+function mapForms(schema: JsonSchema): readonly JsonSchema[] {
   if (schema.properties !== undefined) return [schema];
-  return [...(schema.anyOf ?? []), ...(schema.oneOf ?? [])].filter((form) => form.properties !== undefined);
+  return alternativesOf(schema).filter((form) => form.properties !== undefined);
 }
 
 function isValue(schema: JsonSchema): boolean {

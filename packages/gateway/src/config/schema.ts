@@ -14,6 +14,7 @@ import { staticHostsSchema } from './schema/static-hosts.js';
 import { telemetrySchema } from './schema/telemetry.js';
 import { tokenStoresSchema } from './schema/token-stores.js';
 import { duration, headerName, integer, oneOf, parsedText, path, readableFile, type ValueContext } from './schema/values.js';
+import type { Section } from './section.js';
 import { checkAcrossSections } from './section-checks.js';
 
 export type { ValueContext } from './schema/values.js';
@@ -22,14 +23,25 @@ const LONGEST_LEAF_LIFETIME = 30 * 86_400_000;
 
 /**
  * The schema of a whole configuration file: the source of the types, the validation, the JSON Schema and the reference page. Unknown keys
- * are errors everywhere. The keys of what comes out are those of the file; durations are milliseconds, sizes bytes, paths absolute.
+ * are errors everywhere. The keys of what comes out are those of the file; durations are milliseconds, sizes bytes, paths absolute. The section of
+ * the control plane may be there, and whoever uses it looks into it.
  */
 export function configSchema(context: ValueContext) {
-  return z.strictObject({ gateway: gatewaySchema(context) });
+  return z.strictObject({
+    gateway: gatewaySchema(context),
+    control: z.unknown().optional().describe('The control plane.'),
+  });
+}
+
+/** As `configSchema`, for a process that uses the section of the control plane: at least one of the two sections has to be there. */
+export function wholeSchema<Control>(context: ValueContext, control: Section<Control>) {
+  return z
+    .strictObject({ gateway: gatewaySchema(context).optional(), control: control.schema(context).optional() })
+    .refine((file) => file.gateway !== undefined || file.control !== undefined, 'expected at least one of gateway and control');
 }
 
 /** The gateway's section of a valid configuration. Secrets are held in `Secret`; `null` means `off`. */
-export type GatewayConfig = z.output<ReturnType<typeof configSchema>>['gateway'];
+export type GatewayConfig = z.output<ReturnType<typeof gatewaySchema>>;
 
 type CredentialConfig = GatewayConfig['credentials'][string];
 

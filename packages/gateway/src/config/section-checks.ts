@@ -3,6 +3,7 @@ import { didYouMean, nearestWords } from '@sallyport/credentials';
 import { claims, compileCertificatePattern } from '../tls/mutual/certificate-pattern.js';
 import { checkRouting, type RoutingSections } from './routing-checks.js';
 import type { CallerConfig } from './schema/callers.js';
+import { isLoopback, overlap } from './schema/listen-address.js';
 
 type Path = readonly PropertyKey[];
 
@@ -122,21 +123,6 @@ function checkCredentialNames(callers: readonly [string, CallerConfig][], known:
       context.addIssue({ code: 'custom', path: ['callers', name, 'credentials', index], message: `there is no credential of this name${hint}` });
     });
   }
-}
-
-function overlap(left: string, right: string): boolean {
-  if (isWildcard(left) || isWildcard(right)) return true;
-  if (left.toLowerCase() === right.toLowerCase()) return true;
-  const named = [left, right].map((host) => host.toLowerCase() === 'localhost');
-  return named.some(Boolean) && ['127.0.0.1', '::1', 'localhost'].some((host) => host === (named[0] ? right : left).toLowerCase());
-}
-
-function isWildcard(host: string): boolean {
-  return host === '0.0.0.0' || host === '::';
-}
-
-function isLoopback(host: string): boolean {
-  return host === '::1' || host.toLowerCase() === 'localhost' || /^127(\.[0-9]+){3}$/.test(host);
 }
 
 function startsWith(path: Path, prefix: Path): boolean {

@@ -21,8 +21,11 @@ export const encryptionKeys: Migration = {
       deleted_at ${integer}
     )${tableEnd}`,
     'create unique index encryption_keys_live_name on encryption_keys (namespace, name) where deleted_at is null',
-    'create index encryption_keys_namespace on encryption_keys (namespace, id)',
+    'create index encryption_keys_namespace on encryption_keys (namespace, created_at, id)',
+    'create index encryption_keys_name on encryption_keys (name, created_at, id) where deleted_at is null',
     'create index encryption_keys_created on encryption_keys (created_at, id) where deleted_at is null',
+    'create index encryption_keys_updated on encryption_keys (updated_at, id) where deleted_at is null',
+    'create index encryption_keys_state on encryption_keys (state, created_at, id) where deleted_at is null',
     'create index encryption_keys_key_data on encryption_keys (substr(key_data, 8, 40), id)',
     `create table encryption_key_versions (
       id ${text} primary key,

@@ -58,9 +58,11 @@ export async function serveControl(database: Database, options: Partial<ControlP
   const apps: ServiceApp[] = [];
   const ports = new Map<ServiceName, number>();
   for (const service of SERVICES) {
+    const browsers = plane.browsers.get(service);
     const app = await createServiceApp({
       ...{ service, operations: plane.operations, identify: plane.identify, once: plane.once, onServed: (request) => void served.push(request) },
       version: '1.2.3',
+      ...(browsers === undefined ? {} : { sessionCookie: browsers.cookie, cors: browsers.cors }),
       throttle: unthrottled,
     });
     await app.listen({ host: '127.0.0.1', port: 0 });

@@ -5,6 +5,7 @@ import { SallyportError } from '@sallyport/sdk';
 import type { z } from 'zod';
 import { parseNetwork } from '../../policy/network.js';
 import type { Tree } from '../document-tree.js';
+import { fileShape } from '../file-shape.js';
 import { complaintsOf } from '../issues.js';
 import { ConfigError, type Problem } from '../problems.js';
 import { readAllowList } from './allow-list.js';
@@ -192,7 +193,7 @@ function rejection(issues: readonly z.core.$ZodIssue[], document: VerbatimDocume
   const problems = issues.flatMap((issue) => {
     const origin = originOf(issue.path);
     const where = origin.length > 0 ? '' : `${issue.path.map(String).join('.')}: `;
-    const found = complaintsOf([{ ...issue, path: [...origin] }], document.tree);
+    const found = complaintsOf([{ ...issue, path: [...origin] }], document.tree, fileShape(null).written);
     return found.map(({ span, key, message }) => document.problemAt(span, key, `${where}${message}`));
   });
   return new ConfigError('config_invalid', path, problems);

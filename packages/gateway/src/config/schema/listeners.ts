@@ -1,10 +1,10 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseNetwork } from '../../policy/network.js';
 import { FORWARDED_HEADERS } from '../../tls/mutual/forwarded-certificates.js';
-import { flag, integer, oneOf, parsedText, readableFile, text, token, type ValueContext } from './values.js';
+import { listenHost, listenPort } from './listen-address.js';
+import { flag, oneOf, parsedText, readableFile, token, type ValueContext } from './values.js';
 
-const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+const OPEN_TO_CALLERS = 'Address to listen on. Beyond loopback callers need a token or a client certificate.';
 
 /** The listeners: where each door and the operations endpoints accept connections. */
 export function listenersSchema(context: ValueContext) {
@@ -20,8 +20,8 @@ export function listenersSchema(context: ValueContext) {
 function forwardSchema(context: ValueContext) {
   return z
     .strictObject({
-      host: hostSchema(),
-      port: portSchema(9080),
+      host: listenHost(OPEN_TO_CALLERS),
+      port: listenPort(9080),
       tls: tlsSchema(context),
       insecure_targets: flag().prefault(true).describe('Whether http:// targets may be called.'),
     })
@@ -31,8 +31,8 @@ function forwardSchema(context: ValueContext) {
 function sidecarSchema(context: ValueContext) {
   return z
     .strictObject({
-      host: hostSchema(),
-      port: portSchema(8443),
+      host: listenHost(OPEN_TO_CALLERS),
+      port: listenPort(8443),
       tls: tlsSchema(context),
       header_prefix: token('a header name prefix')
         .prefault('X-Connect')
@@ -61,19 +61,8 @@ function sidecarSchema(context: ValueContext) {
 
 function opsSchema() {
   return z
-    .strictObject({ host: hostSchema('Address to listen on.'), port: portSchema(9090) })
+    .strictObject({ host: listenHost('Address to listen on.'), port: listenPort(9090) })
     .describe('Health, readiness, version and metrics. It asks nobody for a token: keep it on a network that you trust.');
-}
-
-function hostSchema(meaning = 'Address to listen on. Beyond loopback callers need a token or a client certificate.') {
-  return text('an IP address or a host name')
-    .refine((host) => isIP(host) !== 0 || HOST_NAME.test(host), 'expected an IP address (IPv6 without brackets) or a host name')
-    .prefault('127.0.0.1')
-    .describe(meaning);
-}
-
-function portSchema(port: number) {
-  return integer(0, 65_535).prefault(port).describe('Port to listen on; 0 takes any free one.');
 }
 
 function tlsSchema(context: ValueContext) {

@@ -47,12 +47,12 @@ export function duration(max = LONGEST_TIMER) {
 }
 
 /** Milliseconds as `duration`, or null when written `off`. */
-export function durationOrOff() {
-  const expected = `expected a duration such as 500ms, 30s, 5m, 2h or 7d, at most ${formatDuration(LONGEST_TIMER)}, or off`;
+export function durationOrOff(max = LONGEST_TIMER) {
+  const expected = `expected a duration such as 500ms, 30s, 5m, 2h or 7d, at most ${formatDuration(max)}, or off`;
   return z
     .string({ error: expected })
     .regex(new RegExp(`${durationPattern.source}|^off$`), expected)
-    .transform((written, context) => (written === 'off' ? null : checked(parseDuration(written), 1, LONGEST_TIMER, expected, context)));
+    .transform((written, context) => (written === 'off' ? null : checked(parseDuration(written), 1, max, expected, context)));
 }
 
 /** Bytes from a size between `min` and `max` bytes. */
