@@ -48,6 +48,27 @@ export default {
       from: { path: '^packages/([^/]+)/' },
       to: { path: '^packages/', pathNot: ['^packages/$1/', '^packages/[^/]+/(src|dist)/(compliance/)?index\\.'] },
     },
+    {
+      name: 'client-stands-alone',
+      comment: 'The client runs in browsers, and knows the API from its document.',
+      severity: 'error',
+      from: { path: '^packages/client/', pathNot: isTestOrSupport },
+      to: { path: ['^packages/(?!client/)', '^node:'] },
+    },
+    {
+      name: 'only-the-command-uses-the-client',
+      comment: 'Clients are for those outside.',
+      severity: 'error',
+      from: { path: '^packages/(control|gateway|credentials|sdk)/' },
+      to: { path: '^packages/client/' },
+    },
+    {
+      name: 'stores-belong-to-their-domain',
+      comment: 'A domain of the control plane uses the service of another, never its store or its tables. running/ puts the domains together.',
+      severity: 'error',
+      from: { path: '^packages/control/src/([^/]+)/', pathNot: [isTestOrSupport, '^packages/control/src/running/'] },
+      to: { path: '^packages/control/src/[^/]+/[^/]*-(?:store|tables)\\.ts$', pathNot: '^packages/control/src/$1/' },
+    },
     ...layerRules,
     {
       name: 'stages-do-not-know-each-other',

@@ -15,9 +15,11 @@ const debianPackages = {
   certutil: 'libnss3-tools',
   nginx: 'nginx-light',
   haproxy: 'haproxy',
+  'redis-server': 'redis-server',
   wrk: 'wrk',
 };
 const pythonPackages = ['requests', 'httpx'];
+const pebbleVersion = 'v2.10.1';
 const timeout = 5 * 60_000;
 
 /** Not every PATH has the directories of the programs that a machine's administrator runs. */
@@ -65,10 +67,25 @@ async function installPythonPackages() {
   report(ok, name, output);
 }
 
+/** The ACME server that Let's Encrypt tests with, and its DNS. */
+async function installPebble() {
+  const folder = path.join(root, '.cache', 'pebble');
+  if (existsSync(path.join(folder, 'pebble')) && existsSync(path.join(folder, 'pebble-challtestsrv'))) return;
+  if (!isPresent('go')) {
+    report(false, 'pebble', 'needs Go');
+    return;
+  }
+  console.log('Installing pebble for the tests into .cache/pebble …');
+  const commands = ['pebble', 'pebble-challtestsrv'].map((name) => `github.com/letsencrypt/pebble/v2/cmd/${name}@${pebbleVersion}`);
+  const { ok, output } = await run('go', ['install', ...commands], { env: { ...process.env, GOBIN: folder, GOFLAGS: '-mod=mod' }, timeout });
+  report(ok, 'pebble', output);
+}
+
 /** Installs what is missing and can be installed, says what could not be, and never fails. */
 export async function installTestTools() {
   await installDebianPackages();
   await installPythonPackages();
+  await installPebble();
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await installTestTools();

@@ -465,6 +465,7 @@ export const errorCatalogue = {
   ),
   key_unavailable: entry(503, 'No key can encrypt for this namespace', 'Enable the key of the namespace, or assign another one.'),
   key_not_found: entry(404, 'There is no such key', 'List the keys of the namespace; a namespace without a key of its own inherits one.'),
+  key_exists: entry(409, 'The namespace has a key of this name already', 'Choose another name, or change the key that is there.'),
   key_in_use: entry(
     409,
     'The key is in use',
@@ -472,6 +473,11 @@ export const errorCatalogue = {
   ),
   key_out_of_reach: entry(400, 'The key cannot be assigned to this namespace', 'Assign a key of the namespace itself or of one above it.'),
   key_global: entry(400, 'The global key cannot be changed here', 'Change it in the configuration of the server.'),
+  reencryption_incomplete: entry(
+    0,
+    'Some values could not be re-encrypted',
+    'GET /reencryption names the first of each column. They stay under their old key version, which is not retired.',
+  ),
   label_invalid: entry(
     400,
     'The labels or annotations are not valid',
@@ -618,7 +624,16 @@ export const errorCatalogue = {
   ),
 
   // Sessions and signing in.
-  session_required: entry(401, 'Nobody is signed in', 'Send the browser to `redirect_url`; it comes back with a token.'),
+  session_required: entry(
+    401,
+    'Nobody is signed in',
+    'Send the browser to `redirect_url`, or to one of the providers of GET /sign-in/providers when there is none.',
+  ),
+  session_token_reusable: entry(
+    403,
+    'A token that counts more than once begins no session',
+    'Sign one with a `nonce` and a life of a minute or so, or ask POST /tokens for one with `single_use`.',
+  ),
   session_not_found: entry(404, 'There is no such session', 'List the sessions; those that have ended are not among them.'),
   xsrf_token_missing: entry(403, 'The XSRF token is missing', 'Send the X-XSRF-TOKEN of the latest answer back in a field of the same name.'),
   xsrf_token_invalid: entry(403, 'The XSRF token is not valid', 'Send the X-XSRF-TOKEN of the latest answer; any GET request brings one.'),
@@ -684,6 +699,19 @@ export const errorCatalogue = {
     'Others can read the global key',
     'Take the rights of group and others away with `chmod 600`; if somebody may have read it, configure another one and re-encrypt.',
   ),
+
+  // Actors that the configuration names.
+  actor_directory_unreadable: entry(
+    500,
+    'A directory of public keys cannot be read',
+    'Let this process read the directory and the files in it, or take it out of `actor_directories`; until then its actors stay as they are.',
+  ),
+
+  // Commands about the control plane.
+  confirmation_required: entry(0, 'It was not confirmed', 'Answer with yes where you are asked, or give --yes when it is meant.'),
+  value_file_invalid: entry(0, 'A file with a value cannot be used', 'Correct the file; --help of the command says what is expected in it.'),
+  manifest_invalid: entry(0, 'A document to apply is not valid', 'Correct it at the place that is named; `sallyport apply --schema` prints what may stand there.'),
+  manifest_conflict: entry(0, 'What is to be applied belongs to somebody else', 'Leave it to them, or take the label `sallyport.io/applied-by` away from it.'),
 
   // Starting and configuring.
   telemetry_unavailable: entry(

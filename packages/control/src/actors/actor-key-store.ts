@@ -1,4 +1,5 @@
 import { type Queryable, withTables } from '../database/schema.js';
+import type { ActorRow } from './actor-store.js';
 
 /** A row of `actor_keys`. A public key is no secret. Times in milliseconds since 1970; `jwk` is JSON. */
 export interface ActorKeyRow {
@@ -18,9 +19,18 @@ interface Tables {
   actor_keys: ActorKeyRow;
 }
 
+type TablesWithActors = Tables & { actors: Pick<ActorRow, 'id' | 'namespace' | 'external_id' | 'deleted_at'> };
+
 /** All keys of an actor, the oldest first. */
 export function findActorKeys(db: Queryable, actorId: string): Promise<ActorKeyRow[]> {
   return withTables<Tables>(db).selectFrom('actor_keys').selectAll().where('actor_id', '=', actorId).orderBy('created_at').orderBy('id').execute();
+}
+
+/** All keys of the live actor of this name, in one statement: every request with a token of an actor's own asks for them. */
+export function findKeysOfName(db: Queryable, namespace: string, externalId: string): Promise<ActorKeyRow[]> {
+  const joined = withTables<TablesWithActors>(db).selectFrom('actors').innerJoin('actor_keys', 'actor_keys.actor_id', 'actors.id');
+  const query = joined.selectAll('actor_keys').where('actors.namespace', '=', namespace).where('actors.external_id', '=', externalId);
+  return query.where('actors.deleted_at', 'is', null).orderBy('actor_keys.created_at').orderBy('actor_keys.id').execute();
 }
 
 /** Rejects with a unique violation when the actor has, or had, the same key. */

@@ -4,7 +4,7 @@ import { isUniqueViolation } from '../database/database-error.js';
 import { newId } from '../database/ids.js';
 import type { Database } from '../database/open-database.js';
 import type { Actor, Requester } from './actor.js';
-import { type ActorKeyRow, expireActorKeys, findActorKeys, insertActorKey, revokeActorKeys } from './actor-key-store.js';
+import { type ActorKeyRow, expireActorKeys, findActorKeys, findKeysOfName, insertActorKey, revokeActorKeys } from './actor-key-store.js';
 import { type Actors, changeable, changeOf, requireGrantable } from './actors.js';
 import { type PublicAlgorithm, type PublicKey, parsePublicKey } from './public-key.js';
 
@@ -56,7 +56,7 @@ const MOST_KEYS = 16;
 /** The keys of actors in this database. */
 export function createActorKeys({ database, actors, audit, now = Date.now }: ActorKeysOptions): ActorKeys {
   // Reading is not changing: who may change an actor but not read it cannot learn its keys.
-  const owner = async (actorId: string, by: Requester): Promise<Actor> => changeable(await actors.get(actorId, by), 'update', by);
+  const owner = async (actorId: string, by: Requester): Promise<Actor> => changeable(await actors.findById(actorId), 'update', by);
 
   async function add(actorId: string, input: NewActorKey, by: Requester): Promise<ActorKey> {
     const actor = await owner(actorId, by);
@@ -99,9 +99,7 @@ export function createActorKeys({ database, actors, audit, now = Date.now }: Act
     add,
     revoke,
     async usable({ namespace, external_id: externalId }) {
-      const actor = await actors.find(namespace, externalId);
-      if (actor === undefined) return [];
-      return (await findActorKeys(database.db, actor.id)).filter((key) => isUsable(key, now())).map(keyOf);
+      return (await findKeysOfName(database.db, namespace, externalId)).filter((key) => isUsable(key, now())).map(keyOf);
     },
   };
 }

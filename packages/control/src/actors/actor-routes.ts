@@ -25,7 +25,7 @@ const actorSchema = z
     id: z.string(),
     namespace: z.string(),
     external_id: z.string(),
-    source: z.string().describe('Where it comes from: `api`, `config`, `key_directory`, `token` …'),
+    source: z.string().describe('Where it comes from: `api`, `config`, `key_directory`, `token`, `oidc`.'),
     permissions: permissionsShown.describe('As they are stored: templates are not filled in.'),
     labels: labelMap,
     annotations: labelMap,
@@ -157,7 +157,7 @@ function readingOperations(actors: Actors): readonly Operation[] {
       query: listQuery({
         namespace: z.string().max(1024).optional().describe('A path, or `path.**` with everything below it.'),
         external_id: name.shape.external_id.optional(),
-        source: z.enum(['api', 'config', 'key_directory', 'token']).optional(),
+        source: z.enum(['api', 'config', 'key_directory', 'token', 'oidc']).optional(),
         label_selector: z.string().max(4096).optional().describe('As `env=prod,tier in (web,api),!legacy`.'),
       }),
       result: listOf(actorSchema),

@@ -62,42 +62,48 @@ describeOnBoth('actors that tokens describe', (databases) => {
 
   test('are made, changed when the description changes, and left alone when it does not', async () => {
     const { sources } = await actorStage(await databases.open());
-    const made = await sources.define(name, described, everything);
+    const made = await sources.define(name, described, everything, 'token');
     expect(made).toMatchObject({ ...described, source: 'token', version: 1, labels: { team: 'blue' } });
-    expect((await sources.define(name, described, everything)).version).toBe(1);
-    expect(await sources.define(name, { ...described, permissions: [] }, everything)).toMatchObject({ id: made.id, version: 2, permissions: [] });
-    expect((await sources.define(name, name, everything)).version).toBe(2);
+    expect((await sources.define(name, described, everything, 'token')).version).toBe(1);
+    expect(await sources.define(name, { ...described, permissions: [] }, everything, 'token')).toMatchObject({
+      id: made.id,
+      version: 2,
+      permissions: [],
+    });
+    expect((await sources.define(name, name, everything, 'token')).version).toBe(2);
   });
 
   test('by many tokens at once, it is one actor', async () => {
     const { sources } = await actorStage(await databases.open());
-    const made = await Promise.all(Array.from({ length: 5 }, () => sources.define(name, described, everything)));
+    const made = await Promise.all(Array.from({ length: 5 }, () => sources.define(name, described, everything, 'token')));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   });
 
   test('never hold more than the issuer may hand out', async () => {
     const { sources, actors } = await actorStage(await databases.open());
     const within = permissionsOf([{ namespace: 'root.a.**', resources: ['connections'], verbs: ['*'] }]);
-    await expect(sources.define(name, described, within)).rejects.toThrow(failsWith('grant_exceeds_granter'));
+    await expect(sources.define(name, described, within, 'token')).rejects.toThrow(failsWith('grant_exceeds_granter'));
     expect(await actors.find(name.namespace, name.external_id)).toBeUndefined();
   });
 
   test('a deleted actor does not come back to life', async () => {
     const { sources, actors } = await actorStage(await databases.open());
-    const { id } = await sources.define(name, described, everything);
+    const { id } = await sources.define(name, described, everything, 'token');
     await actors.remove(id, systemRequester);
-    await expect(sources.define(name, described, everything)).rejects.toThrow(failsWith('actor_not_found'));
+    await expect(sources.define(name, described, everything, 'token')).rejects.toThrow(failsWith('actor_not_found'));
   });
 
   test('labels that are the system’s are refused', async () => {
     const { sources } = await actorStage(await databases.open());
-    await expect(sources.define(name, { ...described, labels: { 'apxy/ns/-/id': 'root' } }, everything)).rejects.toThrow(failsWith('label_invalid'));
+    await expect(sources.define(name, { ...described, labels: { 'apxy/ns/-/id': 'root' } }, everything, 'token')).rejects.toThrow(
+      failsWith('label_invalid'),
+    );
   });
 
   test('what the configuration says about an actor is not overruled', async () => {
     const { sources } = await actorStage(await databases.open());
     await sources.sync('config', [{ ...name, permissions: [], public_keys: newPublicKey() }]);
-    expect(await sources.define(name, described, everything)).toMatchObject({ source: 'config', permissions: [] });
+    expect(await sources.define(name, described, everything, 'token')).toMatchObject({ source: 'config', permissions: [] });
   });
 
   test.each([
@@ -106,6 +112,6 @@ describeOnBoth('actors that tokens describe', (databases) => {
     ['has unknown members', { ...described, admin: true }],
   ])('a description that %s is refused', async (_, input) => {
     const { sources } = await actorStage(await databases.open());
-    await expect(sources.define(name, input, everything)).rejects.toThrow(failsWith('actor_invalid'));
+    await expect(sources.define(name, input, everything, 'token')).rejects.toThrow(failsWith('actor_invalid'));
   });
 });

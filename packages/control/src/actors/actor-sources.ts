@@ -46,10 +46,16 @@ export interface ActorSources {
    */
   sync(source: 'config' | 'key_directory', declared: readonly DeclaredActor[]): Promise<SyncResult>;
   /**
-   * The actor of a token that brings a description of it: created or changed if need be, never with more permissions than `within`. An actor that
-   * was deleted stays deleted (`actor_not_found`), and one from the configuration or a key directory stays as it is there.
+   * The actor of a token, or of a person whom an identity provider vouches for, that comes with a description of it: created or changed if need be,
+   * never with more permissions than `within`. An actor that was deleted stays deleted (`actor_not_found`), and one of another source stays as it is,
+   * but for a token, which also changes what was made by API.
    */
-  define(name: { readonly namespace: string; readonly external_id: string }, description: unknown, within: Permissions): Promise<Actor>;
+  define(
+    name: { readonly namespace: string; readonly external_id: string },
+    description: unknown,
+    within: Permissions,
+    source: 'token' | 'oidc',
+  ): Promise<Actor>;
 }
 
 /** The sources of actors in this database. */
@@ -98,13 +104,18 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
     return result;
   }
 
-  async function define(name: { namespace: string; external_id: string }, input: unknown, within: Permissions): Promise<Actor> {
+  async function define(
+    name: { namespace: string; external_id: string },
+    input: unknown,
+    within: Permissions,
+    source: 'token' | 'oidc',
+  ): Promise<Actor> {
     const description = readActorDescription(input);
     if (description.external_id !== name.external_id || description.namespace !== name.namespace) {
-      throw new SallyportError('actor_invalid', { detail: 'The actor that the token describes is not the one that it is of' });
+      throw new SallyportError('actor_invalid', { detail: 'The actor that is described is not the one that it is said of' });
     }
     const known = await actors.find(name.namespace, name.external_id);
-    const managed = known !== undefined && known.source !== 'token' && known.source !== 'api';
+    const managed = known !== undefined && known.source !== source && !(source === 'token' && known.source === 'api');
     if (known !== undefined && (managed || !differs(known, description))) return known;
     // The issuer grants: what it may not hand out it cannot put into a token either. To make and to change actors is what it is trusted with.
     const powers: Permission = { namespace: `${name.namespace}.**`, resources: ['actors'], verbs: ['create', 'update', 'get'] };
@@ -115,7 +126,7 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
     if (known !== undefined) return actors.update(known.id, description, requester);
     if (await wasDeleted(database.db, name.namespace, name.external_id)) throw new SallyportError('actor_not_found');
     try {
-      return await actors.create({ ...description, source: 'token' }, requester);
+      return await actors.create({ ...description, source }, requester);
     } catch (error) {
       // Two first tokens at once: the other one has made it.
       const made = error instanceof SallyportError && error.code === 'actor_exists' ? await actors.find(name.namespace, name.external_id) : undefined;

@@ -3,10 +3,11 @@ import { type Queryable, type Schema, withTables } from '../database/schema.js';
 import { updateVersion } from '../database/versioned-update.js';
 import { parseSelector } from '../labels/selector.js';
 import { selectorCondition } from '../labels/selector-condition.js';
+import { inActiveNamespace } from '../namespaces/active-condition.js';
 import { type ListScope, scopeCondition } from '../permissions/list-scope.js';
 
-/** Where an actor comes from. What comes from the configuration or a key directory is changed there. */
-export type ActorSource = 'api' | 'config' | 'key_directory' | 'token';
+/** Where an actor comes from. What comes from the configuration, a key directory or an identity provider is changed there. */
+export type ActorSource = 'api' | 'config' | 'key_directory' | 'token' | 'oidc';
 
 /** A row of `actors`. Times in milliseconds since 1970; `permissions` is JSON. */
 export interface ActorRow {
@@ -37,10 +38,30 @@ export function findActor(db: Queryable, id: string): Promise<ActorRow | undefin
   return withTables<Tables>(db).selectFrom('actors').selectAll().where('id', '=', id).where('deleted_at', 'is', null).executeTakeFirst();
 }
 
-/** The live actor of this name. */
+/** The live actors. */
+export function selectLiveActors(db: Queryable): SelectQueryBuilder<Schema & Tables, 'actors', ActorRow> {
+  return withTables<Tables>(db).selectFrom('actors').selectAll().where('deleted_at', 'is', null);
+}
+
+/** The live actor of this name, in a namespace that is active: what every request with a token asks. */
+export function selectActorByName(db: Queryable, namespace: string, externalId: string): SelectQueryBuilder<Schema & Tables, 'actors', ActorRow> {
+  const query = selectLiveActors(db).where('namespace', '=', namespace).where('external_id', '=', externalId);
+  return query.where(inActiveNamespace('actors.namespace'));
+}
+
+/** The live actor of this id, in a namespace that is active: what every request with a session asks. */
+export function selectActorById(db: Queryable, id: string): SelectQueryBuilder<Schema & Tables, 'actors', ActorRow> {
+  return selectLiveActors(db).where('id', '=', id).where(inActiveNamespace('actors.namespace'));
+}
+
+/** The live actor of this name, whatever state its namespace is in. */
 export function findActorByName(db: Queryable, namespace: string, externalId: string): Promise<ActorRow | undefined> {
-  const query = withTables<Tables>(db).selectFrom('actors').selectAll().where('namespace', '=', namespace).where('external_id', '=', externalId);
-  return query.where('deleted_at', 'is', null).executeTakeFirst();
+  return selectLiveActors(db).where('namespace', '=', namespace).where('external_id', '=', externalId).executeTakeFirst();
+}
+
+/** Some live actors of a namespace. */
+export function findActorsIn(db: Queryable, namespace: string, most: number): Promise<ActorRow[]> {
+  return selectLiveActors(db).where('namespace', '=', namespace).orderBy('external_id').limit(most).execute();
 }
 
 /** True when an actor of this name was deleted and is not purged yet. */

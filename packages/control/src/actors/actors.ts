@@ -1,6 +1,6 @@
 import { SallyportError } from '@sallyport/sdk';
 import type { Transaction } from 'kysely';
-import { type AuditTrail, SYSTEM_ACTOR } from '../audit/audit-trail.js';
+import { type AuditTrail, type ChangeContext, SYSTEM_ACTOR } from '../audit/audit-trail.js';
 import { isUniqueViolation } from '../database/database-error.js';
 import { checkVersion, type VersionCondition } from '../database/entity-tag.js';
 import { newId } from '../database/ids.js';
@@ -10,6 +10,7 @@ import { purge, softDeleted } from '../database/purge.js';
 import type { Queryable, Schema } from '../database/schema.js';
 import type { Sealer } from '../database/sealer.js';
 import { type LabelledResource, type LabelSet, labelNew, labelsOf, unlabel, updateLabels } from '../labels/label-service.js';
+import type { OnNamespaceDestroyed } from '../namespaces/namespace-destruction.js';
 import type { Namespaces } from '../namespaces/namespaces.js';
 import { type Authority, authorityOf } from '../permissions/authority.js';
 import { everything, type Permission, type Permissions } from '../permissions/permission.js';
@@ -22,7 +23,10 @@ import {
   type ActorSource,
   findActor,
   findActorByName,
+  findActorsIn,
   insertActor,
+  selectActorById,
+  selectActorByName,
   selectActors,
   updateActor,
 } from './actor-store.js';
@@ -48,10 +52,17 @@ export interface Actors {
   relabel(id: string, by: Requester, apply: (trx: Queryable, resource: LabelledResource) => Promise<void>): Promise<void>;
   /** Its keys end with it. Rejects with `actor_deletes_itself`. */
   remove(id: string, by: Requester, ifMatch?: VersionCondition): Promise<void>;
-  /** The live actor of this name, for the domains that ask in nobody's name. */
+  /**
+   * The live actor of this name, for those who find out who is calling. One whose namespace is being deleted is none from the moment that this was
+   * asked for: neither its tokens nor its keys are good any more.
+   */
   find(namespace: string, externalId: string): Promise<Actor | undefined>;
+  /** The same by its id. */
+  findById(id: string): Promise<Actor | undefined>;
   /** What an actor may do under a token that limits itself to `restriction`. */
   authority(actor: Actor, restriction?: Permissions): Authority;
+  /** To be called when a namespace is destroyed: its actors are deleted with all they have, some at a time. */
+  readonly onNamespaceDestroyed: OnNamespaceDestroyed;
   /** Deletes for good what was deleted before this time, and answers how many. */
   purge(before: number, signal?: AbortSignal): Promise<number>;
 }
@@ -116,7 +127,15 @@ export function createActors(options: ActorsOptions): Actors {
   }
 
   async function find(namespace: string, externalId: string): Promise<Actor | undefined> {
-    return withLabels(database.db, await findActorByName(database.db, namespace, externalId));
+    return withLabels(database.db, await selectActorByName(database.db, namespace, externalId).executeTakeFirst());
+  }
+
+  async function findById(id: string): Promise<Actor | undefined> {
+    return withLabels(database.db, await selectActorById(database.db, id).executeTakeFirst());
+  }
+
+  async function getByExternalId(namespace: string, externalId: string, by: Requester): Promise<Actor> {
+    return visible(await withLabels(database.db, await findActorByName(database.db, namespace, externalId)), 'get', by);
   }
 
   async function list(request: PageRequest<ActorFilter>, { authority }: Requester): Promise<Page<Actor>> {
@@ -174,33 +193,55 @@ export function createActors(options: ActorsOptions): Actors {
       const actor = changeable(await withLabels(trx, row), 'delete', by);
       if (row === undefined) throw new SallyportError('actor_not_found');
       checkVersion(row, ifMatch);
-      const time = now();
-      await updateActor(trx, row, { deleted_at: time, updated_at: time });
-      await revokeActorKeys(
-        trx,
-        (await findActorKeys(trx, id)).map((key) => key.id),
-        time,
-      );
-      await unlabel(trx, { type: 'act', id });
-      for (const hook of onActorDeleted) await hook(trx, actor);
-      await audit.record(trx, by.context, { ...changeOf(actor, 'delete'), before: auditedActor(actor) });
+      await removeRow(trx, row, actor, by.context);
     });
   }
+
+  async function removeRow(trx: Transaction<Schema>, row: ActorRow, actor: Actor, who: ChangeContext): Promise<void> {
+    const time = now();
+    await updateActor(trx, row, { deleted_at: time, updated_at: time });
+    await revokeActorKeys(
+      trx,
+      (await findActorKeys(trx, row.id)).map((key) => key.id),
+      time,
+    );
+    await unlabel(trx, { type: 'act', id: row.id });
+    for (const hook of onActorDeleted) await hook(trx, actor);
+    await audit.record(trx, who, { ...changeOf(actor, 'delete'), before: auditedActor(actor) });
+  }
+
+  const onNamespaceDestroyed: OnNamespaceDestroyed = async ({ path, trx, signal }) => {
+    const rows = await findActorsIn(trx, path, DESTROYED_AT_ONCE);
+    const labels = await labelsOf(
+      trx,
+      'act',
+      rows.map(({ id }) => id),
+    );
+    for (const row of rows) {
+      signal?.throwIfAborted();
+      await removeRow(trx, row, actorOf(row, labels.get(row.id) ?? NO_LABELS), systemRequester.context);
+    }
+    return rows.length < DESTROYED_AT_ONCE ? 'done' : 'more';
+  };
 
   return {
     create,
     get,
-    getByExternalId: async (namespace, externalId, by) => visible(await find(namespace, externalId), 'get', by),
+    getByExternalId,
     list,
     update,
     relabel,
     remove,
     find,
+    findById,
+    onNamespaceDestroyed,
     authority: (actor, restriction) => authorityOf(renderPermissions(actor.permissions, actor), restriction),
     purge: (before, signal) => purge(database, softDeleted('actors'), { before, ...(signal === undefined ? {} : { signal }) }),
   };
 }
 
+/** Actors of a namespace that are deleted in one transaction. */
+const DESTROYED_AT_ONCE = 50;
 const NO_LABELS: LabelSet = { labels: {}, annotations: {} };
 
 async function withLabels(db: Queryable, row: ActorRow | undefined): Promise<Actor | undefined> {

@@ -132,7 +132,7 @@ test('a body that the client breaks off reaches no handler', async () => {
   await new Promise<void>((resolve) => socket.end(() => resolve()));
   await everythingFrom(socket);
   await expect.poll(() => served.length).toBe(1);
-  expect(served[0]).toMatchObject({ status: 400, error: undefined });
+  expect(served[0]).toMatchObject({ route: '/wait', status: 499, error: undefined });
 });
 
 test('the signal of a request aborts when its client is gone, and not before', async () => {
@@ -145,6 +145,7 @@ test('the signal of a request aborts when its client is gone, and not before', a
   await aborted;
   goOn();
   await expect.poll(() => served.length).toBe(1);
+  expect(served[0]).toMatchObject({ route: '/wait', status: 499 });
   const whole = await fetch(`${url}/wait`, { method: 'POST', body: BODY, headers: { 'content-type': 'application/json' } });
   expect(await whole.json()).toEqual({ aborted: false });
 });

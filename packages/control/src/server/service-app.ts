@@ -16,6 +16,7 @@ import type { Operation, ServedAnswer, ServiceName } from './operation.js';
 import { requirePlainData } from './plain-data.js';
 import { errorOf, sendProblem } from './problem-answers.js';
 import { type Redaction, redactionOf } from './redaction.js';
+import { unheardConnections } from './unheard-connections.js';
 import { refuseBytes, refusePath } from './unrouted-answers.js';
 
 /** An app of Fastify with schemas of zod. */
@@ -28,6 +29,7 @@ export interface ServedRequest {
   readonly method: string;
   /** The path with the names of its parameters; null when there is no such operation. */
   readonly route: string | null;
+  /** 499 when the client was gone before it had the answer. */
   readonly status: number;
   readonly milliseconds: number;
   readonly actorId: string | undefined;
@@ -79,6 +81,7 @@ export interface ServiceAppOptions {
 
 /** No body of this API is larger: 1 MiB. */
 const BODY_LIMIT = 1_048_576;
+const CLIENT_GONE = 499;
 /** A request id of the caller's is taken over when it looks like one. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 
@@ -119,10 +122,15 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   // JSON and nothing else: what Fastify reads as text besides would be a body that no schema fits.
   app.removeContentTypeParser('text/plain');
   let closing = false;
+  const unheard = unheardConnections(app.server);
   app.addHook('preClose', async () => {
     closing = true;
+    unheard.end();
   });
   app.addHook('onRequest', async (request, reply) => {
+    unheard.heard(request.raw.socket);
+    // Also comes when the client has gone before there was an answer, which no hook of Fastify's tells of.
+    reply.raw.once('close', () => onServed(servedRequest(request as FastifyRequest, reply as unknown as FastifyReply, service)));
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     if (closing) throw new SallyportError('not_ready', { hint: 'The service is stopping: ask another one, or again in a moment.' });
   });
@@ -133,12 +141,6 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   const { cors } = options;
   if (cors !== undefined)
     app.addHook('onRequest', async (request, reply) => applyCors(request as FastifyRequest, reply as unknown as FastifyReply, cors));
-  app.addHook('onResponse', async (request, reply) => {
-    onServed({
-      ...{ service, requestId: request.id, method: request.method, route: request.routeOptions.url ?? null, status: reply.statusCode },
-      ...{ milliseconds: reply.elapsedTime, actorId: request.caller?.actor.id, error: request.failure },
-    });
-  });
   app.setErrorHandler((error, request, reply) => {
     const known = errorOf(error);
     noteFailure(request as FastifyRequest, known);
@@ -163,6 +165,14 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
 /** Remembers what is our fault, for the log. */
 function noteFailure(request: FastifyRequest, error: SallyportError): void {
   if (error.status === 0 || error.status >= 500) request.failure = error;
+}
+
+function servedRequest(request: FastifyRequest, reply: FastifyReply, service: ServiceName): ServedRequest {
+  return {
+    ...{ service, requestId: request.id, method: request.method, route: request.routeOptions.url ?? null },
+    status: reply.raw.writableFinished ? reply.statusCode : CLIENT_GONE,
+    ...{ milliseconds: reply.elapsedTime, actorId: request.caller?.actor.id, error: request.failure },
+  };
 }
 
 async function applyCors(

@@ -32,9 +32,11 @@ async function initiationStage(database: Database) {
     initiateSessionUrl: 'https://host.example.com/login?app=1#top',
   });
   const mint = createTokenMint({ issuer: 'sallyport', keyring, longestLife: 3600, clock: () => clock.now });
+  let nonces = 0;
   const token = (claims: Record<string, unknown> = {}) => {
     const now = clock.now / 1000;
-    return sign(host, { sub: 'ada', namespace: 'root.a', aud: 'public', iat: now, exp: now + 60, ...claims });
+    nonces += 1;
+    return sign(host, { sub: 'ada', namespace: 'root.a', aud: 'public', iat: now, exp: now + 60, nonce: `non_${nonces}`, ...claims });
   };
   const call = async (credentials: { auth_token?: string; session?: string }, returnUrl: string | undefined = back) => {
     const { caller } = await identify(credentials, 'public', { requestId: 'req_1' });
@@ -62,7 +64,7 @@ describeOnBoth('initiating a session', (databases) => {
   test('a hand-off token becomes a session once, limited as the token is, and the configuration comes along', async () => {
     const { call, sessions, token } = await initiationStage(await databases.open());
     const permissions = [{ namespace: 'root.**', resources: ['*'], verbs: ['get'] }];
-    const handOff = await token({ nonce: 'non_1', permissions });
+    const handOff = await token({ permissions });
     const { opened, configuration } = await call({ auth_token: handOff });
     expect(configuration).toEqual({ title: 'Market' });
     expect(opened?.session).toMatchObject({ permissions, signed_in_by: 'token', service: 'public' });
@@ -77,7 +79,7 @@ describeOnBoth('initiating a session', (databases) => {
     const { call, mint, token, clock, ada } = await initiationStage(await databases.open());
     const { opened } = await call({ auth_token: await token() });
     expect(opened?.session.expires_at).toBe(clock.now + 12 * 3_600_000);
-    const minted = await mint.mint({ namespace: ada.namespace, external_id: 'ada', audiences: ['public'], lifetime: 90 });
+    const minted = await mint.mint({ namespace: ada.namespace, external_id: 'ada', audiences: ['public'], lifetime: 90, singleUse: true });
     const bounded = await call({ auth_token: minted.token.reveal() });
     expect(bounded.opened?.session.expires_at).toBe(clock.now + 90_000);
   });
@@ -89,6 +91,15 @@ describeOnBoth('initiating a session', (databases) => {
     expect(await sessions.authenticate(first, 'public')).toBeUndefined();
     expect((await sessions.authenticate(second?.cookie.reveal(), 'public'))?.authority.permissions).toEqual({ kind: 'nothing' });
     expect(await actions()).toEqual(['sessions.open', 'sessions.replace', 'sessions.open']);
+  });
+
+  test('a token that counts more than once begins no session, whoever signed it', async () => {
+    const { call, mint, token, ada, actions } = await initiationStage(await databases.open());
+    const minted = await mint.mint({ namespace: ada.namespace, external_id: 'ada', audiences: ['public'], lifetime: 90 });
+    for (const auth_token of [await token({ nonce: undefined }), await token({ nonce: undefined, jti: 'jti_1' }), minted.token.reveal()]) {
+      await expect(call({ auth_token })).rejects.toThrow(failsWith('session_token_reusable'));
+    }
+    expect(await actions()).toEqual([]);
   });
 
   test('a return URL that is not allowed is refused whoever asks, and makes no session', async () => {

@@ -5,14 +5,17 @@ import type { ReturnUrls } from './return-url.js';
 import type { AuthenticatedSession, OpenedSession } from './session.js';
 import type { NewSession, Sessions } from './sessions.js';
 
+/** What a web app is told about itself: a JSON object. Everybody who is signed in may read it. */
+export type WebAppConfiguration = { readonly [name: string]: Json };
+
 export interface InitiationOptions {
   readonly service: string;
   readonly sessions: Pick<Sessions, 'open'>;
   readonly returnUrls: ReturnUrls;
-  /** Where the host signs its people in: an absolute URL, or the path of a sign-in of this service. */
-  readonly initiateSessionUrl: string;
+  /** Where people sign in: a URL of the host, or of a sign-in of this service. Undefined where they have to choose first. */
+  readonly initiateSessionUrl: string | undefined;
   /** What the web app is told about itself. */
-  readonly configuration: () => Json | Promise<Json>;
+  readonly configuration: () => WebAppConfiguration | Promise<WebAppConfiguration>;
 }
 
 /** What `_initiate` is called with. */
@@ -29,12 +32,15 @@ export interface Initiation {
   readonly current: AuthenticatedSession;
   /** There when the session is new: its cookie has to be written. */
   readonly opened: OpenedSession | undefined;
-  readonly configuration: Json;
+  readonly configuration: WebAppConfiguration;
 }
 
 /**
  * Makes what answers `POST /session/_initiate`. Without session and token: `session_required`, whose member `redirect_url` leads to the host and back to
  * the return URL. With a token: a new session, limited as the token is, and the one that the browser had before ends. With a session: that one.
+ *
+ * The token has to be one that counts once (`session_token_reusable`): it comes along in a URL, and a token that was read from a log, a history or a
+ * program that holds it for its own calls is not to become somebody's browser.
  *
  * The `exp` of a token does not bound the session, because the token of a hand-off lives for seconds; but a token that this system made for somebody
  * to hold for a time does not turn into a session that lasts longer.
@@ -44,12 +50,14 @@ export function createInitiation({ service, sessions, returnUrls, initiateSessio
     // Whoever asks: also who is signed in already is sent back there by the web app.
     const back = returnUrl === undefined ? undefined : returnUrls.require(returnUrl);
     if (caller.kind === 'anonymous') {
-      throw new SallyportError('session_required', { members: { redirect_url: withReturnUrl(initiateSessionUrl, back) } });
+      const members = initiateSessionUrl === undefined ? {} : { redirect_url: withReturnUrl(initiateSessionUrl, back) };
+      throw new SallyportError('session_required', { members });
     }
     // Before the session is made: a session whose cookie is never written would be in nobody's hand.
     const told = await configuration();
     if (caller.kind === 'session') return { current: caller, opened: undefined, configuration: told };
     const { actor, token, beside } = caller;
+    if (!token.single_use) throw new SallyportError('session_token_reusable');
     const notAfter = token.signer === 'system' ? token.expires * 1000 : undefined;
     const made = { actor, service, restriction: token.restriction, signedInBy: 'token', notAfter, replaces: beside, client };
     const opened = await sessions.open(made, requestId);

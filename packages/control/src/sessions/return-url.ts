@@ -4,6 +4,7 @@ import { SallyportError } from '@sallyport/sdk';
 export interface ReturnUrls {
   /** The URL in the one spelling that everybody reads alike. Fails with `return_url_not_allowed`. */
   require(text: string): string;
+  allows(text: string): boolean;
 }
 
 interface Entry {
@@ -20,14 +21,17 @@ const LONGEST = 2048;
  */
 export function returnUrls(entries: readonly string[]): ReturnUrls {
   const allowed = entries.map(readEntry);
+  const read = (text: string): URL | undefined => {
+    const url = readPlainUrl(text);
+    return url !== undefined && !url.searchParams.has('auth_token') && allowed.some((entry) => isBelow(entry, url)) ? url : undefined;
+  };
   return {
     require(text) {
-      const url = readPlainUrl(text);
-      if (url === undefined || url.searchParams.has('auth_token') || !allowed.some((entry) => isBelow(entry, url))) {
-        throw new SallyportError('return_url_not_allowed');
-      }
+      const url = read(text);
+      if (url === undefined) throw new SallyportError('return_url_not_allowed');
       return url.href;
     },
+    allows: (text) => read(text) !== undefined,
   };
 }
 

@@ -47,7 +47,7 @@ export function sessionOf({ digest: _, permissions, ...rest }: SessionRow): Sess
   return { ...rest, permissions: permissions === null ? null : (JSON.parse(permissions) as readonly Permission[]) };
 }
 
-/** The lifetimes of sessions, in milliseconds. */
+/** The lifetimes of the sessions of one service, in milliseconds. */
 export interface SessionLifetimes {
   /** How long it lasts without being used. One hour when left out. */
   readonly idleMs?: number;

@@ -13,7 +13,14 @@ export async function sessionStage(database: Database, lifetimes: SessionLifetim
   const clock = { now: NOON };
   const now = () => clock.now;
   const stage = await actorStage(database, now);
-  const sessions = createSessions({ database, actors: stage.actors, audit: stage.audit, sealer: testSealer, lifetimes, now });
+  const sessions = createSessions({
+    database,
+    actors: stage.actors,
+    audit: stage.audit,
+    sealer: testSealer,
+    lifetimes: { public: lifetimes, 'admin-api': lifetimes },
+    now,
+  });
   const permissions: readonly Permission[] = [{ namespace: '{{namespace}}', resources: ['connections'], verbs: ['get', 'list', 'proxy'] }];
   const newActor = (external_id: string, namespace = 'root.a') => stage.actors.create({ namespace, external_id, permissions }, systemRequester);
   const ada = await newActor('ada');

@@ -169,7 +169,13 @@ describeOnBoth('sessions', (databases) => {
     await expect(sessions.list({}, requester([]))).rejects.toThrow(failsWith('permission_denied'));
     await expect(sessions.revoke(mine.session.id, team)).rejects.toThrow(failsWith('permission_denied'));
     await expect(sessions.revoke(elsewhere.session.id, team)).rejects.toThrow(failsWith('session_not_found'));
-    await expect(sessions.revokeAll(ada.id, team)).rejects.toThrow(failsWith('permission_denied'));
+    // Who may not revoke is told nothing of actors that it may not read, whether they have sessions or not.
+    for (const { id } of [ada, await newActor('idle')]) {
+      await expect(sessions.revokeAll(id, team)).rejects.toThrow(failsWith('actor_not_found'));
+      const readers = requester([{ namespace: 'root.a', resources: ['actors'], verbs: ['get'] }]);
+      await expect(sessions.revokeAll(id, readers)).rejects.toThrow(failsWith('permission_denied'));
+    }
+    await expect(sessions.revokeAll('act_nobody', operator)).rejects.toThrow(failsWith('actor_not_found'));
     await sessions.revoke(elsewhere.session.id, operator);
     await expect(sessions.revoke(elsewhere.session.id, operator)).rejects.toThrow(failsWith('session_not_found'));
     // Also one that is limited to nothing may end what is its own.
@@ -221,6 +227,6 @@ describeOnBoth('sessions', (databases) => {
 describe('the lifetimes of sessions', () => {
   test.each([{ idleMs: 0 }, { idleMs: Number.NaN }, { idleMs: 10_000, absoluteMs: 5_000 }])('%o are refused', (lifetimes) => {
     const parts = {} as Parameters<typeof createSessions>[0];
-    expect(() => createSessions({ ...parts, lifetimes })).toThrow(RangeError);
+    expect(() => createSessions({ ...parts, lifetimes: { public: lifetimes } })).toThrow(RangeError);
   });
 });

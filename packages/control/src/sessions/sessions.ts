@@ -70,8 +70,13 @@ export interface Sessions {
   revoke(id: string, by: Requester): Promise<void>;
   /** Ends one of the sessions of the actor who is signed in. Rejects with `session_not_found`. */
   revokeOwn(current: Pick<AuthenticatedSession, 'actor'>, id: string, who: ChangeContext): Promise<void>;
-  /** Ends all sessions of an actor and answers how many; all or none. Rejects with `permission_denied`. */
+  /**
+   * Ends all sessions of an actor and answers how many; all or none. Rejects with `actor_not_found`, also when the requester may neither do this nor
+   * read the actor, or `permission_denied`.
+   */
   revokeAll(actorId: string, by: Requester): Promise<number>;
+  /** The same in the name of the system, for the domains that have checked who asks. An actor that is gone has none. */
+  endAll(actorId: string, who: ChangeContext): Promise<number>;
   /** To be called in the transaction that deletes the actor: its sessions end with it. */
   readonly onActorDeleted: (trx: Transaction<Schema>, actor: Actor) => Promise<void>;
   /** To be called when a namespace is destroyed: the sessions of its actors end. */
@@ -82,10 +87,11 @@ export interface Sessions {
 
 export interface SessionsOptions {
   readonly database: Database;
-  readonly actors: Pick<Actors, 'get' | 'authority'>;
+  readonly actors: Pick<Actors, 'get' | 'findById' | 'authority'>;
   readonly audit: AuditTrail;
   readonly sealer: Sealer;
-  readonly lifetimes?: SessionLifetimes;
+  /** By service. */
+  readonly lifetimes?: Readonly<Partial<Record<string, SessionLifetimes>>>;
   readonly now?: () => number;
 }
 
@@ -100,16 +106,21 @@ const BATCH = 500;
 
 /** The sessions in this database. */
 export function createSessions({ database, actors, audit, sealer, lifetimes = {}, now = Date.now }: SessionsOptions): Sessions {
-  const { idleMs = HOUR, absoluteMs = 12 * HOUR } = lifetimes;
-  if (!(idleMs >= 1000 && idleMs <= absoluteMs))
-    throw new RangeError('The idle lifetime of sessions is at least a second and at most the absolute one');
-  const touchEvery = idleMs / 20;
+  for (const service of Object.keys(lifetimes)) {
+    const { idleMs, absoluteMs } = lifetimesAt(service);
+    if (!(idleMs >= 1000 && idleMs <= absoluteMs))
+      throw new RangeError('The idle lifetime of sessions is at least a second and at most the absolute one');
+  }
+
+  function lifetimesAt(service: string): Required<SessionLifetimes> {
+    return { idleMs: HOUR, absoluteMs: 12 * HOUR, ...lifetimes[service] };
+  }
 
   function authenticated(row: SessionRow, actor: Actor, cookie: Secret): AuthenticatedSession {
     const session = sessionOf(row);
     const restriction = session.permissions === null ? undefined : permissionsOf(session.permissions);
     // The window is the idle lifetime: as long as a session lasts, the token of its last answer is good.
-    const xsrf = xsrfTokens(cookie, session.id, { now: now(), windowMs: idleMs });
+    const xsrf = xsrfTokens(cookie, session.id, { now: now(), windowMs: lifetimesAt(row.service).idleMs });
     return { session, actor, authority: actors.authority(actor, restriction), xsrf };
   }
 
@@ -117,6 +128,7 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
     const { actor, restriction, service, signedInBy, notAfter = Number.POSITIVE_INFINITY, replaces, client = {} } = input;
     const cookie = new Secret(randomBytes(COOKIE_BYTES).toString('base64url'));
     const time = now();
+    const { idleMs, absoluteMs } = lifetimesAt(service);
     const expiresAt = Math.floor(Math.min(time + absoluteMs, notAfter));
     const row: SessionRow = {
       ...{ id: newId('sess'), digest: digestOf(cookie), service, actor_id: actor.id, namespace: actor.namespace, signed_in_by: signedInBy },
@@ -141,9 +153,10 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
     const row = await sessionByDigest(database.db, digestOf(cookie)).executeTakeFirst();
     const time = now();
     if (row === undefined || row.service !== service || row.ends_at <= time) return undefined;
-    const actor = await liveActor(row.actor_id);
+    const actor = await actors.findById(row.actor_id);
     if (actor === undefined) return undefined;
-    if (time - row.seen_at < touchEvery) return authenticated(row, actor, cookie);
+    const { idleMs } = lifetimesAt(service);
+    if (time - row.seen_at < idleMs / 20) return authenticated(row, actor, cookie);
     const touched = { seen_at: time, ends_at: Math.min(time + idleMs, row.expires_at) };
     await touchSession(database.db, row, touched);
     return authenticated({ ...row, ...touched }, actor, cookie);
@@ -198,11 +211,22 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
     });
   }
 
-  async function revokeAll(actorId: string, { context, authority }: Requester): Promise<number> {
+  async function revokeAll(actorId: string, by: Requester): Promise<number> {
+    const actor = await liveActor(actorId);
+    if (actor === undefined) throw new SallyportError('actor_not_found');
+    // Asked before it is known whether there is a session: who may not revoke does not learn that either.
+    const asked = { namespace: actor.namespace, resource: 'sessions', verb: 'revoke' };
+    if (!by.authority.permits(asked)) {
+      await actors.get(actorId, by);
+      by.authority.require(asked);
+    }
+    return endAll(actorId, by.context);
+  }
+
+  async function endAll(actorId: string, who: ChangeContext): Promise<number> {
     return database.transaction(async (trx) => {
       const rows = await findSessionsOf(trx, actorId);
-      for (const row of rows) authority.require(requestFor(row, 'revoke'));
-      for (const row of rows) await endRow(trx, sessionOf(row), 'revoke', context);
+      for (const row of rows) await endRow(trx, sessionOf(row), 'revoke', who);
       return rows.length;
     });
   }
@@ -225,6 +249,7 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
     revoke,
     revokeOwn,
     revokeAll,
+    endAll,
     async onActorDeleted(trx, actor) {
       for (const row of await findSessionsOf(trx, actor.id)) await endRow(trx, sessionOf(row), 'revoke', systemRequester.context);
     },

@@ -59,7 +59,10 @@ const roleSchema = z
   .refine(({ equals, contains }) => (equals === undefined) !== (contains === undefined), 'needs either `equals` or `contains`');
 
 const schema = z.strictObject({
-  name: z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'must be lower-case letters, digits and `-`'),
+  name: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'must be lower-case letters, digits and `-`')
+    .refine((name) => name !== 'providers', 'may not be `providers`, which is the path of the list'),
   issuer: z.url({ protocol: /^https?$/ }),
   client_id: text,
   client_secret: z.instanceof(Secret).optional(),

@@ -24,8 +24,8 @@ export interface IdentityProvider {
    * `sign_in_provider_unavailable`; no error holds anything that the provider handed out.
    */
   claims(query: URLSearchParams, checks: SignInChecks, signal?: AbortSignal): Promise<Claims & { readonly iss: string; readonly sub: string }>;
-  /** Where the browser goes to sign out with the provider too; undefined when the provider has no such place. */
-  logoutUrl(returnUrl: string, signal?: AbortSignal): Promise<string | undefined>;
+  /** Where the browser goes to sign out with the provider too, and then back if that is wanted; undefined when the provider has no such place. */
+  logoutUrl(returnUrl: string | undefined, signal?: AbortSignal): Promise<string | undefined>;
 }
 
 export interface IdentityProviderOptions {
@@ -144,7 +144,7 @@ export function openIdentityProvider(
     logoutUrl: (returnUrl, signal) =>
       speak(signal, async (client, configuration) => {
         if (configuration.serverMetadata().end_session_endpoint === undefined) return undefined;
-        return client.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnUrl }).href;
+        return client.buildEndSessionUrl(configuration, returnUrl === undefined ? {} : { post_logout_redirect_uri: returnUrl }).href;
       }),
   };
 }

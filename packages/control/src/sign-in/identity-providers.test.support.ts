@@ -16,7 +16,7 @@ export interface LoopbackServer {
 export const clientSecret = 'a-client-secret-for-tests';
 
 /** Where the browser comes back to; nothing listens there. */
-export const callbackUrl = 'http://127.0.0.1/sign-in/company/callback';
+const callbackUrl = 'http://127.0.0.1/sign-in/company/callback';
 
 async function listen(listener: (origin: string) => RequestListener): Promise<LoopbackServer> {
   const server = createServer();
@@ -43,9 +43,13 @@ export interface Desk {
 }
 
 /** A real OpenID Connect server that lets in whom the desk names, without asking. It takes the secret of its client in one way only. */
-export async function startOidcProvider(desk: Desk, method: 'client_secret_basic' | 'client_secret_post'): Promise<LoopbackServer> {
+export async function startOidcProvider(
+  desk: Desk,
+  method: 'client_secret_basic' | 'client_secret_post',
+  callbacks: readonly string[] = [callbackUrl],
+): Promise<LoopbackServer> {
   return listen((issuer) => {
-    const client = { client_id: 'sallyport', client_secret: clientSecret, redirect_uris: [callbackUrl], token_endpoint_auth_method: method };
+    const client = { client_id: 'sallyport', client_secret: clientSecret, redirect_uris: [...callbacks], token_endpoint_auth_method: method };
     const provider: Provider = new Provider(issuer, {
       clients: [{ ...client, grant_types: ['authorization_code'], response_types: ['code'] }],
       clientAuthMethods: [method],

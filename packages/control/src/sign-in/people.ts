@@ -16,7 +16,7 @@ export interface PeopleOptions {
   readonly database: Database;
   readonly actors: Pick<Actors, 'find'>;
   readonly sources: Pick<ActorSources, 'define'>;
-  readonly sessions: Pick<Sessions, 'revokeAll'>;
+  readonly sessions: Pick<Sessions, 'endAll'>;
   readonly now?: () => number;
 }
 
@@ -44,7 +44,7 @@ export function createPeople({ database, actors, sources, sessions, now = Date.n
     const there = await actors.find(name.namespace, name.external_id);
     if (row.deleted_at !== null || (row.actor_id !== null && there?.id !== row.actor_id)) throw new SallyportError('sign_in_actor_deleted');
     // The actor had been begun here and never made, and somebody made another one of this name since.
-    if (row.actor_id === null && there !== undefined && there.source !== 'token') throw new SallyportError('sign_in_actor_taken');
+    if (row.actor_id === null && there !== undefined && there.source !== 'oidc') throw new SallyportError('sign_in_actor_taken');
     const within = permissionsOf([{ namespace: `${row.namespace}.**`, resources: ['*'], verbs: ['*'] }]);
     const actor = await defined({ ...name, permissions: person.permissions, labels: person.labels }, within);
     if (row.actor_id === null) await bindIdentity(database.db, row, actor.id);
@@ -78,7 +78,7 @@ export function createPeople({ database, actors, sources, sessions, now = Date.n
 
   async function defined(description: MappedPerson, within: ReturnType<typeof permissionsOf>): Promise<Actor> {
     try {
-      return await sources.define(description, description, within);
+      return await sources.define(description, description, within, 'oidc');
     } catch (error) {
       if (error instanceof SallyportError && error.code === 'actor_not_found') throw new SallyportError('sign_in_actor_deleted', { cause: error });
       throw error;
@@ -87,7 +87,7 @@ export function createPeople({ database, actors, sources, sessions, now = Date.n
 
   async function endOthers(identity: Identity, kept: string | undefined): Promise<void> {
     for (const { actor_id: actorId } of await findIdentities(database.db, identity)) {
-      if (actorId !== null && actorId !== kept) await sessions.revokeAll(actorId, systemRequester);
+      if (actorId !== null && actorId !== kept) await sessions.endAll(actorId, systemRequester.context);
     }
   }
 

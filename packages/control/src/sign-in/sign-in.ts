@@ -28,7 +28,7 @@ export interface SignInOptions {
 }
 
 /** What a browser comes back with. */
-export interface SignInAnswer {
+interface SignInAnswer {
   /** The query of the callback. */
   readonly query: URLSearchParams;
   /** The Cookie field. */
@@ -54,10 +54,12 @@ export interface SignIn {
    * sessions of before: `sign_in_no_role`. See {@link IdentityProvider.claims} and {@link People.enter} for the other errors.
    */
   complete(provider: string, answer: SignInAnswer, signal?: AbortSignal): Promise<{ readonly opened: OpenedSession; readonly returnUrl: string }>;
+  /** Where the attempt in this Cookie field was to lead, whatever came of it; undefined when there is none, or it may not lead there any more. */
+  attemptedReturnUrl(provider: string, cookie: string | undefined): string | undefined;
   /** The Set-Cookie field that takes the cookie of an attempt away: for every answer to a callback. */
   readonly clearCookie: string;
   /** Where to send the browser of an ended session so that the provider ends its own; undefined for a session that no provider began. */
-  logoutUrl(signedInBy: string, returnUrl: string, signal?: AbortSignal): Promise<string | undefined>;
+  logoutUrl(signedInBy: string, returnUrl: string | undefined, signal?: AbortSignal): Promise<string | undefined>;
 }
 
 const TEN_MINUTES = 600_000;
@@ -93,13 +95,18 @@ export function createSignIn(options: SignInOptions): SignIn {
     return provider;
   }
 
-  function readAttempt(field: string | undefined, provider: string): Attempt {
+  function openAttempt(field: string | undefined, provider: string): Attempt | undefined {
     const text = sealer.open(cookie.read(field) ?? '', SEAL);
     // Another release may have sealed it.
     const attempt = attemptSchema.safeParse(text === undefined ? undefined : JSON.parse(text));
-    if (!attempt.success || attempt.data.service !== service || attempt.data.provider !== provider) throw new SallyportError('sign_in_state_invalid');
-    if (attempt.data.expires <= now()) throw new SallyportError('sign_in_expired');
-    return attempt.data;
+    return attempt.success && attempt.data.service === service && attempt.data.provider === provider ? attempt.data : undefined;
+  }
+
+  function readAttempt(field: string | undefined, provider: string): Attempt {
+    const attempt = openAttempt(field, provider);
+    if (attempt === undefined) throw new SallyportError('sign_in_state_invalid');
+    if (attempt.expires <= now()) throw new SallyportError('sign_in_expired');
+    return attempt;
   }
 
   async function begin(name: string, returnUrl: string, signal?: AbortSignal): Promise<{ redirectUrl: string; setCookie: string }> {
@@ -134,9 +141,13 @@ export function createSignIn(options: SignInOptions): SignIn {
     providers: [...providers.keys()],
     begin,
     complete,
+    attemptedReturnUrl(name, field) {
+      const attempt = openAttempt(field, name);
+      return attempt !== undefined && returnUrls.allows(attempt.returnUrl) ? attempt.returnUrl : undefined;
+    },
     clearCookie: cookie.clear(),
     async logoutUrl(signedInBy, returnUrl, signal) {
-      const back = returnUrls.require(returnUrl);
+      const back = returnUrl === undefined ? undefined : returnUrls.require(returnUrl);
       const provider = signedInBy.startsWith(ORIGIN) ? providers.get(signedInBy.slice(ORIGIN.length)) : undefined;
       return provider?.logoutUrl(back, signal);
     },

@@ -5,7 +5,7 @@ import type { Database } from '../database/open-database.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { createAuthenticator } from './authenticate.js';
 import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
-import { createTokenMint } from './mint-token.js';
+import { createTokenMint, type Grantor } from './mint-token.js';
 import { purgeNonces, storedNonces } from './nonce-store.js';
 import { systemKeyring } from './system-keyring.js';
 import { agentPermission, forge, NOON, NOW, newSigner, sign, verifierOf } from './tokens.test.support.js';
@@ -34,7 +34,10 @@ async function tokenStage(database: Database) {
     if (caller.kind === 'anonymous') throw new Error('nobody');
     return caller;
   };
-  return { ...actorsStage, authenticate, as, mint };
+  const grantor = ({ actor, authority, token }: Awaited<ReturnType<typeof as>>): Grantor => ({
+    ...{ actor, authority, audiences: token.audiences, notAfter: token.restriction === undefined ? undefined : token.expires },
+  });
+  return { ...actorsStage, authenticate, as, mint, grantor };
 }
 
 const request = { namespace: 'root.a', resource: 'connections', verb: 'get', resource_id: 'cxn_1' };
@@ -115,26 +118,28 @@ describeOnBoth('authentication', (databases) => {
   });
 
   test('an agent’s token goes down to a connection, a method and a path, and cannot make itself a wider or a longer one', async () => {
-    const { as, mint } = await tokenStage(await databases.open());
+    const { as, mint, grantor } = await tokenStage(await databases.open());
     const caller = await as(await sign(host, { namespace: 'root.a', actor: { ...name, permissions: [all('root.a.**')] } }));
-    const agentToken = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [agentPermission] });
+    const agentToken = await mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [agentPermission] });
     const agent = await as(agentToken.token.reveal());
     const call = { namespace: 'root.a', resource: 'connections', verb: 'proxy', resource_id: 'cxn_1', proxied: { method: 'GET', path: '/repos/x' } };
     expect(agent.authority.permits(call)).toBe(true);
     expect(agent.authority.permits({ ...call, proxied: { method: 'DELETE', path: '/repos/x' } })).toBe(false);
     expect(agent.authority.permits({ ...call, proxied: { method: 'GET', path: '/repos/../user' } })).toBe(false);
-    const wider = mint.narrow(agent, { audiences: ['api'], lifetime: 60, permissions: [{ ...agentPermission, methods: ['GET', 'POST'] }] });
+    const wider = mint.narrow(grantor(agent), { audiences: ['api'], lifetime: 60, permissions: [{ ...agentPermission, methods: ['GET', 'POST'] }] });
     await expect(wider).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
-    const again = await mint.narrow(agent, { audiences: ['api'], lifetime: 3000 });
+    const again = await mint.narrow(grantor(agent), { audiences: ['api'], lifetime: 3000 });
     expect(again.expires).toBe(agentToken.expires);
     expect((await as(again.token.reveal())).authority.permissions).toEqual(agent.authority.permissions);
-    await expect(mint.narrow(caller, { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
+    await expect(mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
       expect.objectContaining({ code: 'token_request_invalid' }),
     );
-    const elsewhere = mint.narrow(caller, { audiences: ['api', 'admin-api'], lifetime: 60 });
+    const elsewhere = mint.narrow(grantor(caller), { audiences: ['api', 'admin-api'], lifetime: 60 });
     await expect(elsewhere).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
-    await expect(mint.narrow(caller, { audiences: [], lifetime: 60 })).rejects.toThrow(expect.objectContaining({ code: 'token_request_invalid' }));
-    const nothing = await mint.narrow(caller, { audiences: ['api'], lifetime: 60, permissions: [] });
+    await expect(mint.narrow(grantor(caller), { audiences: [], lifetime: 60 })).rejects.toThrow(
+      expect.objectContaining({ code: 'token_request_invalid' }),
+    );
+    const nothing = await mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [] });
     expect((await as(nothing.token.reveal())).authority.permissions).toEqual({ kind: 'nothing' });
   });
 

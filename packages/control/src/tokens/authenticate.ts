@@ -41,7 +41,7 @@ export function createAuthenticator({ verify, actors, sources }: AuthenticatorOp
 
   async function defined(token: VerifiedToken, { actor, within }: NonNullable<VerifiedToken['definition']>): Promise<Actor> {
     try {
-      return await sources.define(token, actor, within);
+      return await sources.define(token, actor, within, 'token');
     } catch (error) {
       // What is wrong with the description is wrong with the token; anything else is trouble of ours and stays what it is.
       if (error instanceof SallyportError && error.status >= 400 && error.status < 500) {

@@ -1,5 +1,7 @@
+import { createHash, type KeyObject } from 'node:crypto';
 import { SallyportError } from '@sallyport/sdk';
 import { compactVerify } from 'jose';
+import { LRUCache } from 'lru-cache';
 import type { VerificationKey } from './verification-key.js';
 
 /** No honest token is longer. What is longer is refused before anything of it is decoded. */
@@ -23,6 +25,13 @@ const ALGORITHMS: readonly string[] = [
 // Members that would change what is verified, or let the token bring its own key.
 const REFUSED = ['crit', 'b64', 'zip', 'jwk', 'jku', 'x5c', 'x5u'];
 const MOST_TRIES = 16;
+const MOST_VERIFIED = 10_000;
+
+/**
+ * The key that a token was found to be signed with, by the digest of the token. A signature that held under a key holds for ever, so the same token
+ * costs a digest the next time. Nothing else is remembered: which keys are good, and whether the token still counts, is asked each time.
+ */
+const verified = new LRUCache<string, KeyObject>({ max: MOST_VERIFIED });
 
 /** A token taken apart. Nothing in it may be believed before `verifySignature` has answered. */
 export interface UnverifiedToken {
@@ -61,11 +70,15 @@ export function readCompact(text: string): UnverifiedToken {
  */
 export async function verifySignature(token: UnverifiedToken, keys: readonly VerificationKey[]): Promise<VerificationKey> {
   const fitting = keys.filter(({ kid, algorithm }) => algorithm === token.algorithm && (token.kid === undefined || token.kid === kid));
+  const digest = createHash('sha256').update(token.text).digest('base64');
+  const known = verified.get(digest);
   for (const candidate of fitting.slice(0, MOST_TRIES)) {
+    if (candidate.key === known) return candidate;
     try {
       // jose is told the algorithms too, so that the check does not hang on the filter above alone.
       const algorithms = candidate.algorithm === 'EdDSA' ? ['EdDSA', 'Ed25519'] : [candidate.algorithm];
       await compactVerify(token.text, candidate.key, { algorithms });
+      verified.set(digest, candidate.key);
       return candidate;
     } catch {
       // The next one may be it.

@@ -1,9 +1,10 @@
 import { SallyportError, Secret } from '@sallyport/sdk';
 import { SignJWT } from 'jose';
+import type { Actor } from '../actors/actor.js';
 import { newId } from '../database/ids.js';
 import { covers } from '../permissions/algebra.js';
+import type { Authority } from '../permissions/authority.js';
 import { entriesOf, type Permission, permissionsOf } from '../permissions/permission.js';
-import type { Authentication } from './authenticate.js';
 import type { SystemKeyring } from './system-keyring.js';
 
 /** What a token of this system is to say. */
@@ -35,15 +36,27 @@ export interface MintOptions {
   readonly clock?: () => number;
 }
 
+/** Who asks for a narrower token, and what bounds it. */
+export interface Grantor {
+  readonly actor: Actor;
+  /** What is left to the caller under its own token or session. */
+  readonly authority: Authority;
+  /** The services that its own token or session is for. */
+  readonly audiences: readonly string[];
+  /** Seconds since 1970: nothing that is made outlives it, and all of it says what it is limited to. Undefined for an actor with a token without limits. */
+  readonly notAfter: number | undefined;
+}
+
 /** Makes tokens that this system signs (HS256, with the id of the key version as `kid`). */
 export interface TokenMint {
   /** In the name of the system, for the domains that have checked who asks. */
   mint(content: TokenContent): Promise<MintedToken>;
   /**
    * A narrower token for the caller's own actor, as for an agent: down to single connections, methods and paths. Rejects with `grant_exceeds_granter`
-   * when it would allow more than the caller's own token, or another service; and what a limited token makes does not outlive it.
+   * when it would allow more than the caller's own token or session, or another service; what a limited token or a session makes does not outlive it,
+   * and neither does what that makes.
    */
-  narrow(caller: Authentication & { readonly kind: 'actor' }, content: Omit<TokenContent, 'namespace' | 'external_id'>): Promise<MintedToken>;
+  narrow(caller: Grantor, content: Omit<TokenContent, 'namespace' | 'external_id'>): Promise<MintedToken>;
 }
 
 /** The mint with these keys. */
@@ -73,17 +86,18 @@ export function createTokenMint({ issuer, keyring, longestLife, clock = Date.now
 
   return {
     mint: (content) => mint(content),
-    async narrow({ actor, authority, token }, content) {
+    async narrow({ actor, authority, audiences, notAfter }, content) {
       const { namespace, external_id } = actor;
       // A token for one service must not become one for another.
-      if (content.audiences.some((audience) => !token.audiences.includes(audience))) {
-        throw new SallyportError('grant_exceeds_granter', { detail: 'A token is for no service that the token it is asked with is not for' });
+      if (content.audiences.some((audience) => !audiences.includes(audience))) {
+        throw new SallyportError('grant_exceeds_granter', {
+          detail: 'A token is for no service that the token or the session it is asked with is not for',
+        });
       }
-      const limited = token.restriction !== undefined;
-      // A limited token that asks for no limit asks for its own.
-      const permissions = content.permissions ?? (limited ? entriesOf(authority.permissions) : undefined);
+      // Who is limited and asks for no limit asks for its own.
+      const permissions = content.permissions ?? (notAfter === undefined ? undefined : entriesOf(authority.permissions));
       if (permissions !== undefined && !covers(authority.permissions, permissionsOf(permissions))) throw new SallyportError('grant_exceeds_granter');
-      return mint({ ...content, namespace, external_id, permissions }, limited ? token.expires : undefined);
+      return mint({ ...content, namespace, external_id, permissions }, notAfter);
     },
   };
 }

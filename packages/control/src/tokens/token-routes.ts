@@ -1,10 +1,10 @@
-import { SallyportError } from '@sallyport/sdk';
 import { z } from 'zod';
 import { parsePermissions } from '../permissions/permission.js';
 import { permissionsInput } from '../permissions/permission-routes.js';
+import type { Caller } from '../server/caller.js';
 import { timeSchema, timeText } from '../server/list-schemas.js';
 import { type Operation, operation } from '../server/operation.js';
-import type { TokenMint } from './mint-token.js';
+import type { Grantor, TokenMint } from './mint-token.js';
 
 /** What the operation works with. */
 export interface TokenRoutes {
@@ -13,7 +13,7 @@ export interface TokenRoutes {
 
 const tokenSchema = z
   .object({ token: z.string().describe('Shown this once.'), jti: z.string(), expires_at: timeSchema })
-  .meta({ id: 'MintedToken', description: 'A token for the actor that asked, with no more rights than the one it asked with.' });
+  .meta({ id: 'MintedToken', description: 'A token for the actor that asked, with no more rights than the token or the session it asked with.' });
 
 /** `POST /tokens`: what an actor gives to an agent. */
 export function tokenOperations({ tokens }: TokenRoutes): readonly Operation[] {
@@ -27,24 +27,35 @@ export function tokenOperations({ tokens }: TokenRoutes): readonly Operation[] {
       summary: "A narrower token for the caller's own actor, down to connections, methods and paths",
       access: 'authenticated',
       body: z.strictObject({
-        permissions: permissionsInput.optional().describe('The same as the token that it is asked with when left out.'),
+        permissions: permissionsInput.optional().describe('The same as the token or the session that it is asked with when left out.'),
         audiences: z
           .array(z.enum(['public', 'api', 'admin-api']))
           .min(1)
           .max(3),
-        lifetime: z.int().min(1).max(31_536_000).describe('Seconds; at most what is configured, and what is left of a token that limits itself.'),
+        lifetime: z
+          .int()
+          .min(1)
+          .max(31_536_000)
+          .describe('Seconds; at most what is configured, and what is left of a token that limits itself, or of a session.'),
         single_use: z.boolean().optional(),
       }),
       status: 201,
       result: tokenSchema,
       errors: ['token_request_invalid', 'permission_invalid', 'grant_exceeds_granter'],
-      handle: async ({ body: { permissions, audiences, lifetime, single_use: singleUse = false }, caller: { shown } }) => {
-        if (shown.kind !== 'token') throw new SallyportError('token_request_invalid', { detail: 'A token is made with a token, not in a session' });
+      handle: async ({ body: { permissions, audiences, lifetime, single_use: singleUse = false }, caller }) => {
         const limit = permissions === undefined ? {} : { permissions: parsePermissions(permissions) };
-        const { actor, authority, token } = shown;
-        const minted = await tokens.narrow({ kind: 'actor', actor, authority, token }, { audiences, lifetime, singleUse, ...limit });
+        const minted = await tokens.narrow(grantorOf(caller), { audiences, lifetime, singleUse, ...limit });
         return { body: { token: minted.token.reveal(), jti: minted.jti, expires_at: timeText(minted.expires * 1000) } };
       },
     }),
   ];
+}
+
+/** A session is for one service and ends some time, and so does what is made in it, whatever its actor may do with a token. */
+function grantorOf({ shown }: Caller): Grantor {
+  const { actor, authority } = shown;
+  if (shown.kind === 'session')
+    return { actor, authority, audiences: [shown.session.service], notAfter: Math.floor(shown.session.expires_at / 1000) };
+  const { audiences, restriction, expires } = shown.token;
+  return { actor, authority, audiences, notAfter: restriction === undefined ? undefined : expires };
 }

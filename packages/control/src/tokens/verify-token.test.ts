@@ -64,8 +64,9 @@ describe('a token that holds', () => {
   test('of an issuer that is accepted', async () => {
     expect(await verify(await sign(host, { namespace: 'root.a', jti: 'jti_1' }, { kid: 'h1' }), 'api')).toEqual({
       ...{ namespace: 'root.a', external_id: 'ada', issuer: 'host', kid: 'h1', jti: 'jti_1', expires: NOW + 600, signer: 'issuer' },
-      ...{ restriction: undefined, definition: undefined },
+      ...{ audiences: ['api'], single_use: false, restriction: undefined, definition: undefined },
     });
+    expect(await verify(await sign(host, { nonce: 'once' }, { kid: 'h1' }), 'api')).toMatchObject({ single_use: true });
   });
 
   test('of this system, with the key of now and with the one before', async () => {

@@ -19,6 +19,8 @@ export interface VerifiedToken {
   readonly expires: number;
   /** Who vouches for it: this system, an issuer of the list, or the actor itself. */
   readonly signer: 'system' | 'issuer' | 'actor';
+  /** Whether it counts once, and this was that time. */
+  readonly single_use: boolean;
   /** What the token limits itself to; undefined when it does not. */
   readonly restriction: Permissions | undefined;
   /** A description of the actor and the most it may hold; only from an issuer that may define actors. */
@@ -68,7 +70,8 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
     return { findKeys: (_, signal) => actorKeys(actor, signal), namespace: claims.namespace, longestLife: longestActorLife, signer: 'actor' };
   }
 
-  async function refuseReplay(claims: Claims, issuer: Issuer, scope: string, signal: AbortSignal | undefined): Promise<void> {
+  /** Answers whether the token counts once; rejects when it has counted. */
+  async function refuseReplay(claims: Claims, issuer: Issuer, scope: string, signal: AbortSignal | undefined): Promise<boolean> {
     if (issuer.singleUse === true && claims.id === undefined) throw invalidToken('its claim `jti` is missing, and it can be used only once');
     const once = [...(claims.nonce === undefined ? [] : [`nonce ${claims.nonce}`]), ...(issuer.singleUse === true ? [`jti ${claims.id}`] : [])];
     for (const nonce of once) {
@@ -76,6 +79,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
       const fresh = await useNonce({ issuer: scope, nonce, expires: Math.ceil(claims.expires + leeway) + 1 }, signal);
       if (!fresh) throw new SallyportError('token_replayed');
     }
+    return once.length > 0;
   }
 
   return async (text, audience, signal) => {
@@ -86,7 +90,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
     checkClaims(claims, { now: clock() / 1000, audience, leeway, longestLife: issuer.longestLife });
     if (!isWithin(issuer.namespace, claims.namespace)) throw invalidToken('its issuer does not speak for this namespace');
     const scope = issuer.signer === 'actor' ? `actor ${claims.namespace} ${claims.subject}` : `issuer ${claims.issuer}`;
-    await refuseReplay(claims, issuer, scope, signal);
+    const singleUse = await refuseReplay(claims, issuer, scope, signal);
     const within = issuer.definesActorsWithin;
     return {
       namespace: claims.namespace,
@@ -97,6 +101,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
       audiences: claims.audiences,
       expires: claims.expires,
       signer: issuer.signer,
+      single_use: singleUse,
       restriction: claims.restriction,
       // What an actor says about itself in its own token changes nothing.
       definition: claims.actor === undefined || within === undefined ? undefined : { actor: claims.actor, within },
