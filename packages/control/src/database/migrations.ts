@@ -9,6 +9,7 @@ import { signInIdentities } from './migrations/0121-sign-in-identities.js';
 import { encryptionKeys } from './migrations/0200-encryption-keys.js';
 import { labels } from './migrations/0201-labels.js';
 import { systemSecrets } from './migrations/0202-system-secrets.js';
+import { labelCarries } from './migrations/0210-label-carries.js';
 import { tasks } from './migrations/0300-tasks.js';
 import { busMessages } from './migrations/0310-bus-messages.js';
 import { leases } from './migrations/0311-leases.js';
@@ -27,6 +28,7 @@ export const migrations: readonly Migration[] = [
   encryptionKeys,
   labels,
   systemSecrets,
+  labelCarries,
   tasks,
   busMessages,
   leases,

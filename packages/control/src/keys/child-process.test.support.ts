@@ -19,7 +19,7 @@ export function children(): Children {
   mkdirSync(base, { recursive: true });
   const root = mkdtempSync(join(base, 'sallyport-keys-'));
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  for (const folder of ['database', 'database/migrations', 'namespaces', 'audit', 'labels', 'keys'])
+  for (const folder of ['database', 'database/migrations', 'namespaces', 'audit', 'labels', 'permissions', 'keys'])
     translate(join(sources, folder), join(root, 'control', folder), root);
   translate(sdk, join(root, 'sdk'), root);
 

@@ -92,7 +92,7 @@ async function syncKey(database: Database, keyring: Keyring, given: KeyRow, now:
   if (key === null) return false;
   const provider = await keyring.providerOf(key);
   const [newest] = (await versionsOf(database.db, key.id)).filter((version) => version.state === 'active');
-  if (newest?.wrapped === undefined || newest.wrapped === null) return keyring.addVersion(key);
+  if (newest?.wrapped === undefined || newest.wrapped === null) return (await keyring.addVersion(key)) !== null;
   const { provider: type, version } = parseWrappedKey(newest.wrapped);
   if (type === provider.type && version === (await provider.currentVersion(signal))) return false;
   return replaceMaterial(database, keyring, key, provider, {}, now);

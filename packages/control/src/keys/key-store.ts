@@ -57,8 +57,12 @@ export async function changeKey(db: Queryable, key: KeyRow, change: Partial<KeyR
   return numUpdatedRows === 1n;
 }
 
-/** Puts a new version in the place of the active one. */
-export async function insertActiveVersion(db: Queryable, version: Pick<KeyVersionRow, 'id' | 'key_id' | 'wrapped'>, now: number): Promise<void> {
+/** Puts a new version in the place of the active one, and answers it. */
+export async function insertActiveVersion(
+  db: Queryable,
+  version: Pick<KeyVersionRow, 'id' | 'key_id' | 'wrapped'>,
+  now: number,
+): Promise<KeyVersionRow> {
   const tables = keyTables(db);
   const versions = await versionsOf(db, version.key_id);
   const retiring = { state: 'retiring' as const, updated_at: now };
@@ -66,6 +70,7 @@ export async function insertActiveVersion(db: Queryable, version: Pick<KeyVersio
   const ordinal = (versions[0]?.ordinal ?? 0) + 1;
   const row = { ...version, ordinal, state: 'active' as const, messages: 0, created_at: now, updated_at: now };
   await tables.insertInto('encryption_key_versions').values(row).execute();
+  return row;
 }
 
 /**

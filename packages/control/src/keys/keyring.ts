@@ -6,6 +6,7 @@ import type { Database } from '../database/open-database.js';
 import type { Queryable } from '../database/schema.js';
 import { ciphertextInvalid, randomKey } from './aes-gcm.js';
 import { type CiphertextPlace, openEnvelope, parseEnvelope, sealEnvelope } from './envelope.js';
+import { createHeldProviders } from './held-providers.js';
 import {
   activeVersionOf,
   changeKey,
@@ -17,11 +18,11 @@ import {
   reserveMessages,
   resolveKeyId,
 } from './key-store.js';
-import type { KeyRow } from './key-tables.js';
+import type { KeyRow, KeyVersionRow } from './key-tables.js';
 import { openProvider } from './open-provider.js';
 import { type KeyProvider, parseWrappedKey, withPrevious } from './provider.js';
 import { type ProviderConfig, parseProviderConfig } from './provider-config.js';
-import { checkProviderAllowed, DEFAULT_PROVIDER_RULES, type ProviderRule } from './provider-rules.js';
+import { DEFAULT_PROVIDER_RULES, type ProviderRule } from './provider-rules.js';
 
 export interface KeyringOptions {
   readonly database: Database;
@@ -61,13 +62,15 @@ export interface Keyring {
   /** The data key of a version. */
   dataKey(versionId: string): Promise<KeyObject>;
   readonly globalProvider: KeyProvider;
-  /** The provider of a key, after the rules of its namespace have let it pass. */
+  /** Where the material of a key is, secrets included; not of the global key, which is configured. `ciphertext_invalid` once it was destroyed. */
+  configOf(key: KeyRow): Promise<ProviderConfig>;
+  /** The provider of a key, after the rules of its namespace have let it pass. It stays open, with what it has cached, until the key data changes. */
   providerOf(key: KeyRow): Promise<KeyProvider>;
-  /** A new data key for a key, unless somebody changed the key meanwhile: then nothing happens and the answer is false. */
-  addVersion(key: KeyRow, recorded?: (trx: Queryable) => Promise<void>): Promise<boolean>;
+  /** A new data key for a key, unless somebody changed the key meanwhile: then nothing happens and the answer is null. */
+  addVersion(key: KeyRow, recorded?: (trx: Queryable) => Promise<void>): Promise<KeyVersionRow | null>;
   /** Looks up anew which versions are active, here; other processes notice within `activeForMs`. */
   refresh(): void;
-  /** Drops the data keys as well, here: after their material was destroyed. */
+  /** Drops the data keys and the open providers as well, here: after their material was destroyed. */
   forget(): void;
 }
 
@@ -95,13 +98,15 @@ export function openKeyring(options: KeyringOptions): Keyring {
     (globalKey.previous ?? []).map((previous) => openProvider(previous, { env })),
   );
 
-  async function providerOf(key: KeyRow): Promise<KeyProvider> {
-    if (key.id === GLOBAL_KEY) return globalProvider;
+  const providers = createHeldProviders({ configOf, rules, env, heldForMs: holdKeysMs });
+
+  async function configOf(key: KeyRow): Promise<ProviderConfig> {
     if (key.key_data === null) throw ciphertextInvalid('Its key was destroyed.');
-    const config = parseProviderConfig(JSON.parse((await decrypt(keyDataPlace(key), key.key_data)).reveal()));
-    // What was made here is stored like what was sent; whether it may be used was decided when it was made.
-    if (key.provider !== 'random') await checkProviderAllowed(rules, key.namespace, config);
-    return openProvider(config, { env });
+    return parseProviderConfig(JSON.parse((await decrypt(keyDataPlace(key), key.key_data)).reveal()));
+  }
+
+  async function providerOf(key: KeyRow): Promise<KeyProvider> {
+    return key.id === GLOBAL_KEY ? globalProvider : await providers.of(key);
   }
 
   async function loadDataKey(id: string): Promise<KeyObject> {
@@ -146,16 +151,16 @@ export function openKeyring(options: KeyringOptions): Keyring {
     return version;
   }
 
-  async function addVersion(key: KeyRow, recorded?: (trx: Queryable) => Promise<void>): Promise<boolean> {
+  async function addVersion(key: KeyRow, recorded?: (trx: Queryable) => Promise<void>): Promise<KeyVersionRow | null> {
     const id = newId('ekv');
     const provider = await providerOf(key);
     const made = randomKey();
     const wrapped = JSON.stringify(await provider.wrap(made, id, AbortSignal.timeout(PROVIDER_TIMEOUT_MS)));
     const done = await database.transaction(async (trx) => {
-      if (!(await changeKey(trx, key, {}, now()))) return false;
-      await insertActiveVersion(trx, { id, key_id: key.id, wrapped }, now());
+      if (!(await changeKey(trx, key, {}, now()))) return null;
+      const version = await insertActiveVersion(trx, { id, key_id: key.id, wrapped }, now());
       await recorded?.(trx);
-      return true;
+      return version;
     });
     refresh();
     return done;
@@ -217,7 +222,8 @@ export function openKeyring(options: KeyringOptions): Keyring {
   function forget(): void {
     refresh();
     dataKeys.clear();
+    providers.clear();
   }
 
-  return { encrypt, decrypt, activeVersion, dataKey, globalProvider, providerOf, addVersion, refresh, forget };
+  return { encrypt, decrypt, activeVersion, dataKey, globalProvider, configOf, providerOf, addVersion, refresh, forget };
 }

@@ -7,6 +7,8 @@ import { createNamespaces } from '../namespaces/namespaces.js';
 import { createEncryptedColumns, type EncryptedColumn, type EncryptedColumns } from './encrypted-columns.js';
 import { ensureGlobalKey } from './global-key.js';
 import { createKeyService, type KeyService } from './key-service.js';
+import { versionsOf } from './key-store.js';
+import type { KeyVersionRow } from './key-tables.js';
 import { type Keyring, type KeyringOptions, openKeyring } from './keyring.js';
 import { parseProviderConfig } from './provider-config.js';
 import type { ProviderRule } from './provider-rules.js';
@@ -33,6 +35,8 @@ export interface KeysStage {
   write(id: string, namespace: string, secret: string): Promise<void>;
   /** The secret of a row. */
   read(id: string): Promise<string>;
+  /** All versions of a key, the newest first. */
+  versions(keyId: string): Promise<readonly KeyVersionRow[]>;
   /** Which version encrypted a row. */
   versionOf(id: string): Promise<string>;
 }
@@ -90,6 +94,7 @@ export async function openKeysStage(database: Database, options: KeysStageOption
       const { namespace, secret } = await row(id);
       return (await keyring.decrypt(place(id, namespace), secret)).reveal();
     },
+    versions: (keyId) => versionsOf(db, keyId),
     versionOf: async (id) => (await row(id)).secret.slice(7, 47),
   };
 }

@@ -39,7 +39,7 @@ export function held<Answer extends object>(
 /** `held` for material, which meanwhile lives in a `KeyObject`, outside the JavaScript heap; whoever reads it gets bytes of its own. */
 export function heldMaterial(read: ReadMaterial, cacheTtl: string | undefined): ReadMaterial {
   if (cacheTtl === undefined) return read;
-  const material = held<{ readonly key: KeyObject; readonly named: { readonly version?: string } }>(async (version, signal) => {
+  const material = held<{ readonly key: KeyObject; readonly named: Omit<Awaited<ReturnType<ReadMaterial>>, 'bytes'> }>(async (version, signal) => {
     const { bytes, ...named } = await read(version, signal);
     const key = createSecretKey(bytes);
     bytes.fill(0);

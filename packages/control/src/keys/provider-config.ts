@@ -51,7 +51,7 @@ const AWS_KMS_KEY =
   /^(?:(?:arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:)(?:key\/[A-Za-z0-9-]+|alias\/[A-Za-z0-9/_-]+)|[A-Za-z0-9-]+|alias\/[A-Za-z0-9/_-]+)$/;
 const AWS_SECRET = /^(?:arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:)?[A-Za-z0-9/_+=.@-]+$/;
 const GCP_KMS_KEY = /^projects\/[a-z0-9][a-z0-9.:-]*\/locations\/[a-z0-9-]+\/keyRings\/[A-Za-z0-9_-]+\/cryptoKeys\/[A-Za-z0-9_-]+$/;
-const vaultAccess = { vault_address: text, vault_token: text, vault_namespace: pathLike.optional() };
+const vaultAccess = { vault_address: text, vault_token: text, vault_namespace: pathLike.optional(), cache_ttl: cacheTtl.optional() };
 
 const forms = {
   value: z.strictObject({ value: text }),

@@ -196,19 +196,44 @@ describe('Vault', () => {
     const key = randomKey();
     await probeProvider(kv(), signal);
     const wrapped = await kv().wrap(key, 'c', signal);
-    expect(await kv().currentVersion(signal)).toBe('1');
+    expect(await kv().currentVersion(signal)).toMatch(/^1\.[0-9a-f]{32}$/);
     vault.writeSecret('material of version 2');
-    expect(await kv().currentVersion(signal)).toBe('2');
+    expect(await kv().currentVersion(signal)).toMatch(/^2\./);
     expect(sameKey(key, await kv().unwrap(wrapped, 'c', signal))).toBe(true);
+    for (const version of ['1', '1.x', '../1.00000000000000000000000000000000']) {
+      expect(await codeOf(kv().unwrap({ ...wrapped, version }, 'c', signal))).toBe('key_provider_failed');
+    }
+  });
+
+  test('the same version number elsewhere is another version', async () => {
+    const elsewhere = await startVault();
+    vault.writeSecret('material of version 1');
+    elsewhere.writeSecret('material of another');
+    const there = { vault_address: elsewhere.address, vault_token: 'vault-token' };
+    expect(await open({ ...there, vault_path: 'app/key', vault_key: 'material' }).currentVersion(signal)).not.toBe(await kv().currentVersion(signal));
+    expect(await open({ ...there, vault_transit_key_name: 'app' }).currentVersion(signal)).not.toBe(await transit().currentVersion(signal));
+    await elsewhere.stop();
+  });
+
+  test('goes on with what it read for as long as cache_ttl says', async () => {
+    vault.writeSecret('material of version 1');
+    const access = { vault_address: vault.address, vault_token: 'vault-token', cache_ttl: '1h' };
+    const providers = [open({ ...access, vault_path: 'app/key', vault_key: 'material' }), open({ ...access, vault_transit_key_name: 'app' })];
+    const before = await Promise.all(providers.map((provider) => provider.currentVersion(signal)));
+    vault.writeSecret('material of version 2');
+    vault.rotateTransit();
+    expect(await Promise.all(providers.map((provider) => provider.currentVersion(signal)))).toEqual(before);
+    expect(await Promise.all([kv(), transit()].map((provider) => provider.currentVersion(signal)))).not.toEqual(before);
   });
 
   test('Transit: the key stays in Vault, and the context is bound', async () => {
     const key = randomKey();
     await probeProvider(transit(), signal);
     const wrapped = await transit().wrap(key, 'c', signal);
-    expect(wrapped).toMatchObject({ provider: 'hashicorpvault_transit', version: '1' });
+    expect(wrapped).toMatchObject({ provider: 'hashicorpvault_transit', version: `${vault.address}/v1/transit/keys/app#1` });
+    expect(await transit().currentVersion(signal)).toBe(wrapped.version);
     vault.rotateTransit();
-    expect(await transit().currentVersion(signal)).toBe('2');
+    expect(await transit().currentVersion(signal)).toBe(`${vault.address}/v1/transit/keys/app#2`);
     expect(sameKey(key, await transit().unwrap(wrapped, 'c', signal))).toBe(true);
     expect(await codeOf(transit().unwrap(wrapped, 'd', signal))).toBe('key_provider_failed');
   });

@@ -42,12 +42,12 @@ describeOnBoth('re-encryption', (databases) => {
     expect(await stale(keys)).toEqual([]);
     for (let index = 0; index < 35; index += 1) expect(await keys.read(idOf(index))).toBe(`secret ${index}`);
     expect(progress.find(({ table_name }) => table_name === 'things')).toMatchObject({ state: 'complete', scanned: 35, changed: 35, failed: 0 });
-    const [active, old] = await keys.service.versions('key_global');
+    const [active, old] = await keys.versions('key_global');
     expect(await keys.retirement.retireUnused()).toEqual([old?.id]);
     expect(await keys.retirement.purgeRetired(0)).toEqual([old?.id]);
     const restarted = await openKeysStage(keys.database);
     for (let index = 0; index < 35; index += 1) expect(await restarted.read(idOf(index))).toBe(`secret ${index}`);
-    expect((await restarted.service.versions('key_global')).map(({ id, state, wrapped }) => [id, state, wrapped === null])).toEqual([
+    expect((await restarted.versions('key_global')).map(({ id, state, wrapped }) => [id, state, wrapped === null])).toEqual([
       [active?.id, 'active', false],
       [old?.id, 'retired', true],
     ]);
@@ -55,7 +55,7 @@ describeOnBoth('re-encryption', (databases) => {
 
   test('a version in use does not retire, and one that is used again is not destroyed', async () => {
     const keys = await stage(3);
-    const [, old] = await keys.service.versions('key_global');
+    const [, old] = await keys.versions('key_global');
     expect(await keys.retirement.retireUnused()).toEqual([]);
     const before = await sql<{ secret: string }>`select secret from things where id = ${idOf(1)}`.execute(keys.database.db);
     await keys.reencryption.run(signal);
@@ -63,7 +63,7 @@ describeOnBoth('re-encryption', (databases) => {
     // A process that was behind writes with the version that has just retired.
     await sql`update things set secret = ${before.rows[0]?.secret ?? ''} where id = ${idOf(1)}`.execute(keys.database.db);
     expect(await keys.retirement.purgeRetired(0)).toEqual([]);
-    expect((await keys.service.versions('key_global'))[1]?.state).toBe('retiring');
+    expect((await keys.versions('key_global'))[1]?.state).toBe('retiring');
     await keys.reencryption.run(signal);
     expect(await keys.read(idOf(1))).toBe('secret 1');
     expect(await keys.retirement.retireUnused()).toEqual([old?.id]);
@@ -75,7 +75,7 @@ describeOnBoth('re-encryption', (databases) => {
     // Between the read of each row and its update somebody writes a new secret.
     const { keyring, database, columns } = keys;
     const other = await openKeysStage(database);
-    const old = (await keys.service.versions('key_global'))[1];
+    const old = (await keys.versions('key_global'))[1];
     const racing: Keyring = {
       ...keyring,
       async decrypt(place, text) {
@@ -95,7 +95,7 @@ describeOnBoth('re-encryption', (databases) => {
   test('a row that is changed to another old ciphertext meanwhile is tried again', async () => {
     const keys = await stage(1);
     const { keyring, database, columns } = keys;
-    const [, old] = await keys.service.versions('key_global');
+    const [, old] = await keys.versions('key_global');
     const id = String(old?.id);
     let races = 0;
     const racing: Keyring = {

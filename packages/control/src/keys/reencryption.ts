@@ -29,10 +29,10 @@ export interface ReencryptionOptions {
 /** Brings every stored ciphertext under the active version of the key of its namespace. */
 export interface Reencryption {
   /**
-   * Begins a run over all columns. One that is under way, here or in a process that died, is gone on with instead: nobody has to know which. A column
-   * that was registered since then joins it.
+   * Begins a run over all columns. One that is under way, here or in a process that died, is gone on with instead, which is answered with false: what it
+   * has passed already it does not look at again. A column that was registered since then joins it.
    */
-  begin(): Promise<void>;
+  begin(): Promise<boolean>;
   /** Works through one page and notes how far it came; false when the run is complete. Several processes may step at once. */
   step(signal: AbortSignal): Promise<boolean>;
   /** Begins, and steps until the run is complete. */
@@ -53,9 +53,9 @@ export function createReencryption(options: ReencryptionOptions): Reencryption {
     return keyTables(db).selectFrom('reencryption_progress').selectAll().orderBy('table_name').orderBy('column_name').execute();
   }
 
-  async function begin(): Promise<void> {
+  async function begin(): Promise<boolean> {
     keyring.refresh();
-    await database.transaction(async (trx) => {
+    return database.transaction(async (trx) => {
       const rows = await keyTables(trx).selectFrom('reencryption_progress').selectAll().execute();
       const underWay = rows.filter((row) => row.state === 'running');
       const last = rows.reduce((highest, row) => Math.max(highest, row.run), 0);
@@ -70,6 +70,7 @@ export function createReencryption(options: ReencryptionOptions): Reencryption {
           .values({ table_name: table, column_name: column, ...fresh, ...times });
         await insert.onConflict((conflict) => conflict.columns(['table_name', 'column_name']).doUpdateSet({ ...fresh, ...times })).execute();
       }
+      return underWay.length === 0;
     });
   }
 

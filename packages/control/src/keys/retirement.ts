@@ -13,23 +13,30 @@ export interface RetirementOptions {
 /** Ends the life of key versions, in two steps, so that a process that is behind loses nothing. */
 export interface Retirement {
   /** Versions that no ciphertext uses any more become `retired`. They can still be read with. Answers their ids. */
-  retireUnused(): Promise<readonly string[]>;
+  retireUnused(signal?: AbortSignal): Promise<readonly string[]>;
   /**
    * Destroys the material of versions that have been retired for `graceMs` and are, looked at once more in the same transaction, still unused. One
    * that is used again goes back to `retiring`. Choose hours: a process may have encrypted with the version just before it retired.
    */
-  purgeRetired(graceMs: number): Promise<readonly string[]>;
+  purgeRetired(graceMs: number, signal?: AbortSignal): Promise<readonly string[]>;
 }
 
 const PAGE = 100;
 
 export function createRetirement({ database, columns, now = Date.now }: RetirementOptions): Retirement {
-  async function each(state: 'retiring' | 'retired', work: (trx: Queryable, version: KeyVersionRow) => Promise<boolean>): Promise<readonly string[]> {
+  async function each(
+    state: 'retiring' | 'retired',
+    signal: AbortSignal | undefined,
+    work: (trx: Queryable, version: KeyVersionRow) => Promise<boolean>,
+  ): Promise<readonly string[]> {
     const done: string[] = [];
     for (let after = ''; ; ) {
       const query = keyTables(database.db).selectFrom('encryption_key_versions').select('id').where('state', '=', state);
       const page = await query.where('id', '>', after).where('wrapped', 'is not', null).orderBy('id').limit(PAGE).execute();
-      for (const { id } of page) if (await database.transaction((trx) => once(trx, id, state, work))) done.push(id);
+      for (const { id } of page) {
+        signal?.throwIfAborted();
+        if (await database.transaction((trx) => once(trx, id, state, work))) done.push(id);
+      }
       const last = page.at(-1);
       if (last === undefined || page.length < PAGE) return done;
       after = last.id;
@@ -54,16 +61,16 @@ export function createRetirement({ database, columns, now = Date.now }: Retireme
       .execute();
   }
 
-  async function retireUnused(): Promise<readonly string[]> {
-    return each('retiring', async (trx, version) => {
+  async function retireUnused(signal?: AbortSignal): Promise<readonly string[]> {
+    return each('retiring', signal, async (trx, version) => {
       if ((await columnUsing(trx, columns, [version.id])) !== null) return false;
       await set(trx, version.id, { state: 'retired' });
       return true;
     });
   }
 
-  async function purgeRetired(graceMs: number): Promise<readonly string[]> {
-    return each('retired', async (trx, version) => {
+  async function purgeRetired(graceMs: number, signal?: AbortSignal): Promise<readonly string[]> {
+    return each('retired', signal, async (trx, version) => {
       if (version.updated_at + graceMs > now()) return false;
       if ((await columnUsing(trx, columns, [version.id])) !== null) {
         await set(trx, version.id, { state: 'retiring' });

@@ -5,8 +5,10 @@ import { type KeyProvider, keyFromBytes, type ProviderType, providerFailed } fro
 /** Material as a place that keeps secrets hands it out. */
 interface SecretMaterial {
   readonly bytes: Buffer;
-  /** The place's own name for this version; a fingerprint of the material when it has none. */
+  /** The place's own name for this version, which no other place uses; a fingerprint of the material when it has none. */
   readonly version?: string;
+  /** The place's own number for this version, where other places count in the same way: the fingerprint stands beside it. */
+  readonly revision?: number;
 }
 
 /** Reads the material: the newest, or the version that is asked for if the place keeps old ones. */
@@ -27,14 +29,17 @@ interface WrappingKey {
  */
 export function secretProvider(type: ProviderType, read: ReadMaterial): KeyProvider {
   async function wrappingKey(version: string | null, signal: AbortSignal): Promise<WrappingKey> {
-    const { bytes, version: named } = await read(version, signal);
+    const { bytes, version: named, revision } = await read(version, signal);
     if (bytes.length < MIN_BYTES || bytes.length > MAX_BYTES) {
       throw providerFailed(`The key material has ${bytes.length} bytes; between ${MIN_BYTES} and ${MAX_BYTES} are needed, 32 random ones are best.`);
     }
     const material = createSecretKey(bytes);
     bytes.fill(0);
     const fingerprint = hmacSha256(material, 'sallyport key fingerprint 1').subarray(0, FINGERPRINT_BYTES).toString('hex');
-    return { version: named ?? fingerprint, key: createSecretKey(hmacSha256(material, 'sallyport key wrapping 1')) };
+    return {
+      version: named ?? (revision === undefined ? fingerprint : `${revision}.${fingerprint}`),
+      key: createSecretKey(hmacSha256(material, 'sallyport key wrapping 1')),
+    };
   }
 
   return {
@@ -57,6 +62,12 @@ export function secretProvider(type: ProviderType, read: ReadMaterial): KeyProvi
       return keyFromBytes(openBytes(key, Buffer.from(wrapped.data, 'base64'), associated(type, version, context)));
     },
   };
+}
+
+/** The number that a place gave to a version; null when the version is not one of a place that counts. */
+export function revisionOf(version: string): number | null {
+  const [, revision] = /^([1-9][0-9]{0,14})\.[0-9a-f]{32}$/.exec(version) ?? [];
+  return revision === undefined ? null : Number(revision);
 }
 
 function associated(type: ProviderType, version: string, context: string): Buffer {

@@ -16,10 +16,10 @@ interface TransitCall {
   readonly associated_data: string;
 }
 
-/** Starts one with the token `vault-token`, the KV secret `app/key` (`material`) and the Transit key `app`. */
-export async function startVault(): Promise<TestVault> {
+/** Starts one with the token `vault-token`, the KV secret `app/key` (`material`) and the Transit key `app`, which is made of this byte. */
+export async function startVault(byte = 9): Promise<TestVault> {
   const secrets: string[] = [];
-  const key = createSecretKey(Buffer.alloc(32, 9));
+  const key = createSecretKey(Buffer.alloc(32, byte));
   let transitVersion = 1;
 
   function transit(path: string, call: TransitCall): unknown {

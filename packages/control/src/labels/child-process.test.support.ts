@@ -1,0 +1,55 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import ts from 'typescript';
+
+const sources = resolve(import.meta.dirname, '..');
+const sdk = resolve(import.meta.dirname, '../../../sdk/src');
+
+/** The sources as JavaScript that processes of their own can run. */
+export interface Children {
+  /** Runs a file of this folder until it ends, and says whether it was killed. Rejects when it fails in another way. */
+  run(file: string, env: Readonly<Record<string, string>>): Promise<{ readonly killed: boolean }>;
+  close(): void;
+}
+
+/** Translates the sources once: Node.js 20 cannot run TypeScript. The result lies where the dependencies are found from. */
+export function children(): Children {
+  const base = resolve(import.meta.dirname, '../../../../node_modules/.cache');
+  mkdirSync(base, { recursive: true });
+  const root = mkdtempSync(join(base, 'sallyport-labels-'));
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}');
+  for (const folder of ['database', 'database/migrations', 'namespaces', 'audit', 'tasks', 'labels']) {
+    translate(join(sources, folder), join(root, 'control', folder), root);
+  }
+  translate(sdk, join(root, 'sdk'), root);
+
+  function run(file: string, env: Readonly<Record<string, string>>): Promise<{ killed: boolean }> {
+    const script = join(root, 'control/labels', file);
+    const child = spawn(process.execPath, [script], { env: { PATH: process.env.PATH ?? '', ...env }, stdio: ['ignore', 'ignore', 'pipe'] });
+    let errors = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      errors += chunk.toString();
+    });
+    return new Promise((done, fail) => {
+      child.once('close', (code, killedBy) => {
+        if (code === 0 || killedBy === 'SIGKILL') done({ killed: killedBy === 'SIGKILL' });
+        else fail(new Error(`the child failed (${code ?? killedBy}): ${errors}`));
+      });
+    });
+  }
+
+  return { run, close: () => rmSync(root, { recursive: true, force: true }) };
+}
+
+function translate(from: string, to: string, root: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    if (!entry.isFile() || !/(?<!\.test|\.d)\.ts$/.test(entry.name)) continue;
+    const target = join(to, entry.name.replace(/\.ts$/, '.js'));
+    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true };
+    const { outputText } = ts.transpileModule(readFileSync(join(from, entry.name), 'utf8'), { compilerOptions });
+    const sdkPath = relative(dirname(target), join(root, 'sdk/index.js'));
+    writeFileSync(target, outputText.replaceAll("'@sallyport/sdk'", `'./${sdkPath}'`));
+  }
+}
