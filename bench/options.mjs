@@ -17,6 +17,7 @@ import { workloads } from './workloads.mjs';
 const measurements = [...workloads.map((workload) => workload.name), lookupsName];
 
 export const help = `Usage: npm run bench -- [options]
+       npm run bench -- control [options]     the control plane; has a --help of its own
 
 The same work through Sallyport, a direct connection, nginx, haproxy and a standard-library Go proxy.
 One proxy process on one core, upstream and load on the other; interleaved rounds; medians.

@@ -155,8 +155,8 @@ function columnsOf(workloads) {
   return variants.filter(({ name }) => workloads.some((workload) => workload.variants[name]?.samples.some((sample) => sample !== null)));
 }
 
-/** @param {number | null | undefined} value @param {number} digits */
-function number(value, digits) {
+/** A figure with thousands apart; a dash where there is none. @param {number | null | undefined} value @param {number} digits */
+export function number(value, digits) {
   if (value === null || value === undefined) return '–';
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
@@ -167,8 +167,8 @@ const figure = (value) => number(value, (value ?? 0) < 100 ? 1 : 0);
 /** @param {number | null | undefined} share */
 const percent = (share) => (share === null || share === undefined ? '–' : `${Math.round(share * 100)} %`);
 
-/** @param {number | null | undefined} value */
-const times = (value) => number(value, 2);
+/** A ratio. @param {number | null | undefined} value */
+export const times = (value) => number(value, 2);
 
 /** @param {number | null | undefined} micros */
 const milliseconds = (micros) => number(micros === null || micros === undefined ? null : micros / 1000, 2);
@@ -181,7 +181,7 @@ const megabytes = (bytes) => number(bytes === null || bytes === undefined ? null
  * @param {string[]} head
  * @param {string[][]} rows
  */
-function table(head, rows) {
+export function table(head, rows) {
   const isFigure = head.map((_, column) => rows.every((row) => /^[-–\d]/.test(row[column] ?? '') && column > 0));
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => (row[column] ?? '').length)));
   /** @param {string[]} cells */
@@ -192,15 +192,19 @@ function table(head, rows) {
 }
 
 const readme = join(benchDir, 'README.md');
-const opening = '<!-- results -->';
-const closing = '<!-- /results -->';
 
-/** Puts the table between the two marks in README.md. @param {string} markdown @throws {Error} when the marks are gone */
+/** Puts the tables between the two marks in README.md. @param {string} markdown @throws {Error} when the marks are gone */
 export function writeReadme(markdown) {
+  return writeSection('results', markdown);
+}
+
+/** The same between the marks of another name. @param {string} name @param {string} markdown @returns {string} the file */
+export function writeSection(name, markdown) {
+  const [opening, closing] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const text = readFileSync(readme, 'utf8');
   const from = text.indexOf(opening);
   const to = text.indexOf(closing);
-  if (from < 0 || to < from) throw new Error(`${readme} lacks the lines ${opening} and ${closing} between which the table goes.`);
+  if (from < 0 || to < from) throw new Error(`${readme} lacks the lines ${opening} and ${closing} between which the tables go.`);
   writeFileSync(readme, `${text.slice(0, from + opening.length)}\n\n${markdown}\n\n${text.slice(to)}`);
   return readme;
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { makeCertificates } from './certificates.mjs';
+import { runControl } from './control/control.mjs';
 import { buildGo, chooseCores, describeMachine, findTools, makeRunDir, missingTools, openFileLimit, pinSelf } from './environment.mjs';
 import { canLoad } from './load.mjs';
 import { lookupsName, measureLookups } from './lookups.mjs';
@@ -23,6 +24,7 @@ try {
 
 /** @param {string[]} args @returns {Promise<number>} the exit code: 1 when Sallyport or the harness failed */
 async function main(args) {
+  if (args[0] === 'control') return runControl(args.slice(1));
   const options = parseOptions(args);
   if (options === null) {
     process.stdout.write(help);

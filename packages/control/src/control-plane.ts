@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
 import { createActorKeys } from './actors/actor-keys.js';
 import { createActorSources } from './actors/actor-sources.js';
+import { actorTasks, type ConfiguredActors } from './actors/actor-tasks.js';
 import { createActors } from './actors/actors.js';
+import { labelledActors } from './actors/labelled-actors.js';
 import { createAuditTrail, SYSTEM_ACTOR } from './audit/audit-trail.js';
 import type { Json } from './database/canonical-json.js';
 import { requestDigest, withIdempotency } from './database/idempotency.js';
@@ -12,12 +14,18 @@ import { ensureGlobalKey } from './keys/global-key.js';
 import { createKeyService } from './keys/key-service.js';
 import { keyCron, keyTasks } from './keys/key-tasks.js';
 import { type KeyringOptions, openKeyring } from './keys/keyring.js';
+import { labelledKeys } from './keys/labelled-keys.js';
 import type { ProviderRule } from './keys/provider-rules.js';
 import { createReencryption } from './keys/reencryption.js';
 import { createRetirement } from './keys/retirement.js';
 import { systemSecrets, systemSecretsColumn } from './keys/system-secrets.js';
-import { createNamespaces } from './namespaces/namespaces.js';
+import { createLabelCarrying } from './labels/label-carrying.js';
+import { carryEnqueuer, labelCron, labelTasks } from './labels/label-tasks.js';
+import { labelledNamespaces } from './namespaces/labelled-namespaces.js';
+import { destructionEnqueuer, namespaceCron, namespaceTasks } from './namespaces/namespace-tasks.js';
+import { createNamespaces, type Namespaces } from './namespaces/namespaces.js';
 import { controlOperations } from './operations.js';
+import { type Retention, retentionTasks } from './running/retention-tasks.js';
 import type { IdentifyCaller } from './server/caller.js';
 import type { HealthChecks } from './server/health.js';
 import type { Once, StoredAnswer } from './server/service-app.js';
@@ -25,8 +33,6 @@ import { createCallerIdentification } from './sessions/identify-caller.js';
 import { createSessions } from './sessions/sessions.js';
 import { type BrowserSettings, openBrowserService } from './sign-in/browser-service.js';
 import { createPeople } from './sign-in/people.js';
-import type { CronEntry } from './tasks/cron-ticks.js';
-import type { Task } from './tasks/task.js';
 import { createTasks, type TasksOptions } from './tasks/tasks.js';
 import { createAuthenticator } from './tokens/authenticate.js';
 import { type Issuer, systemIssuer } from './tokens/issuers.js';
@@ -57,6 +63,10 @@ export interface ControlPlaneOptions {
   readonly idempotencyLifetimeMs?: number;
   /** The services that people use with browsers. One that is left out has no sessions. */
   readonly browsers?: Readonly<Partial<Record<'public' | 'admin-api', BrowserSettings>>>;
+  /** How long what was deleted is kept: 30 days, and the audit trail for ever, when left out. */
+  readonly retention?: Retention;
+  /** The actors that the configuration declares or names directories of; none when left out. */
+  readonly configuredActors?: ConfiguredActors;
   /** How long finished and dead tasks are kept, and who hears of failures. */
   readonly tasks?: Pick<TasksOptions, 'retentionMs' | 'deadRetentionMs' | 'onProblem'>;
   /** What else this process stands on. */
@@ -69,6 +79,8 @@ export interface ControlPlaneOptions {
 export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>;
 
 const HOUR = 3600;
+const KEPT: Retention = { soft_deleted: 30 * 24 * HOUR * 1000, audit: null };
+const NO_ACTORS: ConfiguredActors = { declared: [], directories: {}, schedule: '*/5 * * * *' };
 
 /** Opens the control plane: makes the global key and the secrets of the system on the first start, and then has everything at hand. */
 export async function openControlPlane(options: ControlPlaneOptions) {
@@ -88,13 +100,21 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const audit = createAuditTrail({ database, sealer, now });
   const namespaces = createNamespaces({
     ...{ database, audit, sealer, now },
+    onLabelsChanged: (trx, path, who) => carrying.changed(trx, path, who),
+    onDestroyRequested: destructionEnqueuer(() => tasks),
+    // What comes first needs what comes later: sessions are those of actors.
     onNamespaceDestroyed: [
+      (destroyed) => actors.onNamespaceDestroyed(destroyed),
       (destroyed) => sessions.onNamespaceDestroyed(destroyed),
       async ({ path, trx }) => {
         await keys.shred(trx, path, { actorId: SYSTEM_ACTOR });
         return 'done';
       },
     ],
+  });
+  const carrying = createLabelCarrying({
+    ...{ database, now, enqueue: carryEnqueuer(() => tasks) },
+    children: [labelledNamespaces, labelledActors, labelledKeys],
   });
   const keys = createKeyService({ database, keyring, columns, ...rules, env, audit, namespaces, sealer, now });
   const reencryption = createReencryption({ database, keyring, columns, now });
@@ -136,9 +156,25 @@ export async function openControlPlane(options: ControlPlaneOptions) {
     return outcome satisfies StoredAnswer;
   };
 
-  const background: { readonly tasks: readonly Task[]; readonly cron: readonly CronEntry[] } = {
-    tasks: [...keyTasks({ keys, reencryption, retirement })],
-    cron: [...keyCron],
+  const purges = retentionTasks({ database, namespaces, actors, people, sessions, audit, now }, options.retention ?? KEPT);
+  const syncing = actorTasks({ sources, namespaces }, options.configuredActors ?? NO_ACTORS);
+  const destroying: Pick<Namespaces, 'destroyNextBatch'> = {
+    async destroyNextBatch(batch) {
+      const progress = await namespaces.destroyNextBatch(batch);
+      // Once more: somebody may have used a data key between its destruction and the commit.
+      keyring.forget();
+      return progress;
+    },
+  };
+  const background = {
+    tasks: [
+      ...keyTasks({ keys, reencryption, retirement }),
+      ...labelTasks(carrying),
+      ...namespaceTasks(destroying),
+      ...purges.tasks,
+      ...syncing.tasks,
+    ],
+    cron: [...keyCron, ...labelCron, ...namespaceCron, ...purges.cron, ...syncing.cron],
   };
   const tasks = createTasks({ database, audit, sealer, ...background, ...options.tasks, now });
 

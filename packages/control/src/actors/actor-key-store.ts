@@ -1,4 +1,5 @@
 import { type Queryable, withTables } from '../database/schema.js';
+import { inActiveNamespace } from '../namespaces/active-condition.js';
 import type { ActorRow } from './actor-store.js';
 
 /** A row of `actor_keys`. A public key is no secret. Times in milliseconds since 1970; `jwk` is JSON. */
@@ -26,11 +27,15 @@ export function findActorKeys(db: Queryable, actorId: string): Promise<ActorKeyR
   return withTables<Tables>(db).selectFrom('actor_keys').selectAll().where('actor_id', '=', actorId).orderBy('created_at').orderBy('id').execute();
 }
 
-/** All keys of the live actor of this name, in one statement: every request with a token of an actor's own asks for them. */
+/**
+ * All keys of the live actor of this name in a namespace that is active, in one statement: every request with a token of an actor's own asks for
+ * them.
+ */
 export function findKeysOfName(db: Queryable, namespace: string, externalId: string): Promise<ActorKeyRow[]> {
   const joined = withTables<TablesWithActors>(db).selectFrom('actors').innerJoin('actor_keys', 'actor_keys.actor_id', 'actors.id');
   const query = joined.selectAll('actor_keys').where('actors.namespace', '=', namespace).where('actors.external_id', '=', externalId);
-  return query.where('actors.deleted_at', 'is', null).orderBy('actor_keys.created_at').orderBy('actor_keys.id').execute();
+  const good = query.where('actors.deleted_at', 'is', null).where(inActiveNamespace('actors.namespace'));
+  return good.orderBy('actor_keys.created_at').orderBy('actor_keys.id').execute();
 }
 
 /** Rejects with a unique violation when the actor has, or had, the same key. */

@@ -55,13 +55,13 @@ describeOnBoth('the actors of a configuration', (databases) => {
 
   test('of many processes that start at once are the same few', async () => {
     const { options, database } = await databaseWithTasks(databases);
-    const processes = [await followersOn(options, database), await followersOn(options, databases.opened(options))];
+    const [one, other] = [await followersOn(options, database), await followersOn(options, databases.opened(options))];
     const actors = ['ada', 'bob', 'cyd'].map((name) => declared('root.team', name));
-    await syncConfiguredActors(processes[0] as Followers, configured({ declared: [declared('root.team', 'old')] }));
-    const done = await Promise.all([...processes, ...processes].map((each) => syncConfiguredActors(each, configured({ declared: actors }))));
+    await syncConfiguredActors(one, configured({ declared: [declared('root.team', 'old')] }));
+    const done = await Promise.all([one, other, one, other].map((each) => syncConfiguredActors(each, configured({ declared: actors }))));
     expect(done.every(({ conflicts }) => conflicts.length === 0)).toBe(true);
-    expect(await namesOf(processes[0] as Followers)).toEqual(['ada', 'bob', 'cyd'].map((name) => `config root.team ${name}`));
-    for (const actor of actors) expect(await processes[0]?.actorKeys.usable(actor)).toHaveLength(1);
+    expect(await namesOf(one)).toEqual(['ada', 'bob', 'cyd'].map((name) => `config root.team ${name}`));
+    for (const actor of actors) expect(await one.actorKeys.usable(actor)).toHaveLength(1);
   });
 
   test('whose namespace is being deleted keep nobody else waiting', async () => {

@@ -51,7 +51,7 @@ export function keyDataSchema(context: ValueContext) {
     gcp_key_ring: text('a name').optional().describe('The key ring of that key.'),
     gcp_crypto_key: text('a name').optional().describe('The name of that key.'),
     gcp_kms_endpoint: text('a URL').optional().describe('Where KMS is, in place of the usual.'),
-    cache_ttl: text('a duration').optional().describe('How long an answer of AWS or Google Cloud is used again; not at all when left out.'),
+    cache_ttl: text('a duration').optional().describe('How long an answer of Vault, AWS or Google Cloud is used again; not at all when left out.'),
   } satisfies Record<Member, z.ZodType>;
   return z.strictObject(members).transform((written, issues): KeyData => {
     const { value: plain, base64, vault_token, gcp_credentials_json, aws_credentials, ...rest } = written;

@@ -28,6 +28,9 @@ export type OnNamespaceDestroyed = (destroyed: {
   readonly signal: AbortSignal | undefined;
 }) => Promise<'done' | 'more'>;
 
+/** What follows from asking for a deletion, in the transaction that asks for it. */
+export type OnDestroyRequested = (trx: Transaction<Schema>, who: ChangeContext) => Promise<void>;
+
 /** The deletion of a subtree, as far as it is. */
 export interface DestructionProgress {
   readonly id: string;
@@ -59,13 +62,14 @@ interface Parts {
   readonly database: Database;
   readonly audit: AuditTrail;
   readonly hooks: readonly OnNamespaceDestroyed[];
+  readonly onRequested: OnDestroyRequested | undefined;
   readonly now: () => number;
 }
 
 const BATCH = 100;
 
 /** See {@link NamespaceDestruction}. */
-export function createNamespaceDestruction({ database, audit, hooks, now }: Parts): NamespaceDestruction {
+export function createNamespaceDestruction({ database, audit, hooks, onRequested, now }: Parts): NamespaceDestruction {
   async function destroy(path: string, who: ChangeContext, ifMatch?: VersionCondition): Promise<DestructionProgress> {
     if (requireNamespacePath(path) === ROOT) throw new SallyportError('namespace_protected');
     return database.transaction(async (trx) => {
@@ -93,6 +97,7 @@ export function createNamespaceDestruction({ database, audit, hooks, now }: Part
         before: { path, state: row.state },
         after: { path, state: 'destroying', total },
       });
+      await onRequested?.(trx, who);
       return asProgress(destruction);
     });
   }

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import type { Database } from '../database/open-database.js';
 import { labelMap, labelOperations } from '../labels/label-routes.js';
-import { labelNew, labelsOf, updateLabels } from '../labels/label-service.js';
+import { labelsOf, updateLabels } from '../labels/label-service.js';
 import type { Authority } from '../permissions/authority.js';
 import type { Caller } from '../server/caller.js';
 import { listOf, listQuery, pageAnswer, pageRequest, timeSchema, timeText } from '../server/list-schemas.js';
 import { type Operation, operation, type ServiceName } from '../server/operation.js';
 import { matchesNamespace, type NamespaceScope, simplified } from './namespace-matcher.js';
-import { parentOf } from './namespace-path.js';
 import type { Namespace, Namespaces } from './namespaces.js';
 
 /** What the operations on namespaces work with. */
@@ -90,8 +89,8 @@ export function namespaceOperations({ database, namespaces }: NamespaceRoutes): 
       idempotencyKey: true,
       handle: async ({ body: { path: at, labels, annotations }, caller }) => {
         requireOn(caller, 'create', at);
-        const created = await namespaces.create(at, caller.by.context, async (trx, { path: id, name }) => {
-          await labelNew(trx, { kind: 'ns', id, name, namespace: id }, [{ kind: 'ns', id: parentOf(id) ?? id }], { labels, annotations });
+        const created = await namespaces.create(at, caller.by.context, async (trx, { path: id }) => {
+          await updateLabels(trx, { type: 'ns', id }, { labels, annotations });
           return { after: { labels, annotations } };
         });
         return { body: await shown(created), version: created.version, headers: { location: `/namespaces/${encodeURIComponent(at)}` } };

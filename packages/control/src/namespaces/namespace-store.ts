@@ -91,6 +91,12 @@ export function selectNamespaces(db: Queryable, scope: NamespaceScope, condition
   return query;
 }
 
+/** The next namespaces at and below a path, in the order of the tree: whatever one is in comes before it. */
+export function selectTreeAfter(db: Queryable, path: string, after: string | undefined, limit: number): NamespaceQuery {
+  const query = live(db).where(atOrBelow(path)).orderBy('path_key').limit(limit);
+  return after === undefined ? query : query.where('path_key', '>', pathKey(after));
+}
+
 /** Counts the version up if it is still the one that was read; otherwise `precondition_failed`. */
 export async function touchNamespace(db: Queryable, row: NamespacesTable, now: number): Promise<NamespacesTable> {
   await updateVersion(tables(db).updateTable('namespaces').set({ updated_at: now }).where('id', '=', row.id), row);

@@ -110,7 +110,8 @@ describeOnBoth('namespaces', (databases) => {
     const database = openCounted(options);
     await migrate(database);
     const { namespaces } = stageOn(database);
-    expect(await database.statementsOf(() => namespaces.create('root.a', who))).toHaveLength(3);
+    // Half of them for the labels that the system gives it.
+    expect(await database.statementsOf(() => namespaces.create('root.a', who))).toHaveLength(6);
     expect(await database.statementsOf(() => namespaces.get('root.a'))).toHaveLength(1);
     expect(await database.statementsOf(() => namespaces.list({}, everywhere))).toHaveLength(1);
     const filters: readonly NamespaceFilter[] = [{}, { children_of: 'root' }, { name: 'a' }, { state: 'active' }];

@@ -2,6 +2,7 @@ import { SallyportError } from '@sallyport/sdk';
 import type { Transaction } from 'kysely';
 import type { AuditTrail, ChangeContext } from '../audit/audit-trail.js';
 import type { AuditedFields } from '../audit/audited-fields.js';
+import { canonicalJson } from '../database/canonical-json.js';
 import { isUniqueViolation } from '../database/database-error.js';
 import { checkVersion, type VersionCondition } from '../database/entity-tag.js';
 import type { Database } from '../database/open-database.js';
@@ -9,7 +10,14 @@ import { type ListDefinition, type Page, type PageRequest, planPage, readPage } 
 import { purge } from '../database/purge.js';
 import type { Queryable, Schema } from '../database/schema.js';
 import type { Sealer } from '../database/sealer.js';
-import { createNamespaceDestruction, type NamespaceDestruction, type OnNamespaceDestroyed } from './namespace-destruction.js';
+import { carryLabels, labelsOf, unlabel, userLabels } from '../labels/label-service.js';
+import { namespaceIdentity, namespaceParents } from './labelled-namespaces.js';
+import {
+  createNamespaceDestruction,
+  type NamespaceDestruction,
+  type OnDestroyRequested,
+  type OnNamespaceDestroyed,
+} from './namespace-destruction.js';
 import { type NamespaceScope, narrowScope } from './namespace-matcher.js';
 import { lineageOf, parentOf, requireNamespacePath } from './namespace-path.js';
 
@@ -74,6 +82,10 @@ export interface NamespacesOptions {
   readonly sealer: Sealer;
   /** Called for each namespace that is destroyed, those below before what they are in. */
   readonly onNamespaceDestroyed?: readonly OnNamespaceDestroyed[];
+  /** Called in the transaction that asks for a deletion. */
+  readonly onDestroyRequested?: OnDestroyRequested;
+  /** Called in the transaction that changes the labels that a user gave: what is below has to hear of it. */
+  readonly onLabelsChanged?: (trx: Transaction<Schema>, path: string, who: ChangeContext) => Promise<void>;
   readonly now?: () => number;
 }
 
@@ -89,7 +101,7 @@ const ATTEMPTS = 5;
 
 /** The namespaces in this database. */
 export function createNamespaces(options: NamespacesOptions): Namespaces {
-  const { database, audit, sealer, onNamespaceDestroyed = [], now = Date.now } = options;
+  const { database, audit, sealer, onNamespaceDestroyed = [], onDestroyRequested, onLabelsChanged, now = Date.now } = options;
 
   async function create(path: string, who: ChangeContext, apply?: ApplyToNamespace): Promise<Namespace> {
     const parent = parentOf(requireNamespacePath(path));
@@ -103,7 +115,7 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
           });
         }
         if (above.state !== 'active') throw new SallyportError('namespace_not_active');
-        const namespace = asNamespace(await insertNamespace(trx, path, now()));
+        const namespace = asNamespace(await insertLabelled(trx, path));
         const { after } = (await apply?.(trx, namespace)) ?? {};
         await audit.record(trx, who, { ...changeOf(path, 'create'), after: { path, ...after } });
         return namespace;
@@ -128,13 +140,20 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
     for (const path of lineage) {
       last = there.get(path);
       if (last === undefined) {
-        last = await insertNamespace(trx, path, now());
+        last = await insertLabelled(trx, path);
         await audit.record(trx, who, { ...changeOf(path, 'create'), after: { path } });
       } else if (last.state !== 'active') {
         throw new SallyportError('namespace_not_active', { detail: `Namespace '${path}' is being deleted.` });
       }
     }
     return asNamespace(last as NamespacesTable);
+  }
+
+  /** A new row, with what the one above hands down. */
+  async function insertLabelled(trx: Transaction<Schema>, path: string): Promise<NamespacesTable> {
+    const row = await insertNamespace(trx, path, now());
+    await carryLabels(trx, namespaceIdentity(path), namespaceParents(path));
+    return row;
   }
 
   async function get(path: string): Promise<Namespace> {
@@ -159,7 +178,9 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
       const row = await requireActiveRow(trx, path);
       checkVersion(row, ifMatch);
       const namespace = asNamespace(await touchNamespace(trx, row, now()));
+      const labels = await givenLabels(trx, path);
       const { before, after } = await apply(trx, namespace);
+      if ((await givenLabels(trx, path)) !== labels) await onLabelsChanged?.(trx, path, who);
       await audit.record(trx, who, { ...changeOf(path, 'update'), before, after });
       return namespace;
     });
@@ -171,9 +192,20 @@ export function createNamespaces(options: NamespacesOptions): Namespaces {
     return purge(database, goneNamespaces, purging);
   }
 
-  const destruction = createNamespaceDestruction({ database, audit, hooks: onNamespaceDestroyed, now });
+  const hooks: readonly OnNamespaceDestroyed[] = [...onNamespaceDestroyed, forgetLabels];
+  const destruction = createNamespaceDestruction({ database, audit, hooks, onRequested: onDestroyRequested, now });
   return { create, ensure, get, requireActive, list, update, purge: purgeGone, ...destruction };
 }
+
+/** The labels that a user gave to it, as a text that is the same for the same labels. */
+async function givenLabels(db: Queryable, path: string): Promise<string> {
+  return canonicalJson(userLabels((await labelsOf(db, 'ns', [path])).get(path)?.labels ?? {}));
+}
+
+const forgetLabels: OnNamespaceDestroyed = async ({ path, trx }) => {
+  await unlabel(trx, { type: 'ns', id: path });
+  return 'done';
+};
 
 async function requireNamespace(db: Queryable, path: string): Promise<NamespacesTable> {
   const row = await findNamespace(db, requireNamespacePath(path));

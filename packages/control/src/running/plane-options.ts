@@ -14,6 +14,8 @@ export function planeOptions(config: ControlConfig): Omit<ControlPlaneOptions, '
     clockLeeway: auth.clock_leeway / 1000,
     idempotencyLifetimeMs: config.retention.idempotency_keys,
     browsers: { public: browserSettings(config, 'public'), 'admin-api': browserSettings(config, 'admin_api') },
+    retention: config.retention,
+    configuredActors: { declared: auth.actors, directories: auth.actor_directories, schedule: auth.actor_sync_schedule },
     tasks: { retentionMs: tasks.retention, deadRetentionMs: tasks.dead_retention },
   };
 }

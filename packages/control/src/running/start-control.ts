@@ -1,17 +1,24 @@
 import type { Logger } from '@sallyport/gateway';
-import { asSallyportError, SallyportError } from '@sallyport/sdk';
+import { SallyportError } from '@sallyport/sdk';
+import { syncConfiguredActors } from '../actors/actor-tasks.js';
 import type { ControlConfig } from '../config/control-section.js';
 import { type ControlPlane, openControlPlane } from '../control-plane.js';
 import type { Bus } from '../coordination/bus.js';
 import { createRateLimiter } from '../coordination/rate-limiter.js';
 import type { ServiceName } from '../server/operation.js';
-import type { ServedRequest } from '../server/service-app.js';
+import type { ServiceAppOptions } from '../server/service-app.js';
 import { corsPolicy } from '../sessions/cors-policy.js';
-import type { TaskRunner } from '../tasks/runner.js';
+import { countSessions } from '../sessions/session-counts.js';
+import { countTasks } from '../tasks/task-counts.js';
 import type { StartOptions } from '../tasks/tasks.js';
+import { backgroundFigures } from './background-figures.js';
+import { type Close, closeAll } from './close-all.js';
+import { type ControlLog, controlLog } from './control-log.js';
+import { createControlMetrics } from './control-metrics.js';
+import { type Busy, drain } from './drain.js';
 import { type ListeningService, listen, type ServiceAddress } from './listening-service.js';
 import { openIssuers } from './open-issuers.js';
-import { openStores } from './open-stores.js';
+import { openStores, type Stores } from './open-stores.js';
 import { planeOptions } from './plane-options.js';
 import { throttleBy } from './throttle.js';
 
@@ -28,86 +35,135 @@ export interface RunningControl {
   readonly plane: ControlPlane;
   /** Where each service listens. */
   readonly ports: Readonly<Partial<Record<ServiceName, number>>>;
-  /** Lets requests and tasks in hand finish for as long as is configured, or until the signal aborts; then everything is closed. */
+  /** Where each service answers for its health, if that is a port of its own. */
+  readonly healthPorts: Readonly<Partial<Record<ServiceName, number>>>;
+  /**
+   * Is not ready at once, lets requests and tasks in hand finish for as long as is configured, or until the signal aborts, and closes everything. Asked
+   * again, it is the same end. Rejects when something could not be ended; everything else has been then.
+   */
   readonly stop: (hurry?: AbortSignal) => Promise<void>;
 }
 
 /** The keys of the services in the configuration. */
 const configKeys = { public: 'public', api: 'api', 'admin-api': 'admin_api', worker: 'worker' } as const;
 
+/** How often what costs a query is counted for the metrics. */
+const COUNT_EVERY_MS = 30_000;
+
 /** Opens everything that is configured and serves. Rejects when something of it cannot be used, and leaves nothing open then. */
 export async function startControl(config: ControlConfig, { services, logger, version }: ControlOptions): Promise<RunningControl> {
-  const closing: (() => Promise<unknown>)[] = [];
-  const close = async (): Promise<void> => {
-    for (const each of [...closing].reverse()) await each();
-  };
+  const closing: Close[] = [];
+  const log = controlLog(logger);
   let stopping = false;
   try {
     const stores = await openStores(config);
     closing.push(stores.close);
-    const { database, bus, redis } = stores;
+    const { bus, redis } = stores;
     const issuers = await openIssuers(config.system_auth.issuers);
     closing.push(issuers.close);
     const limiter = createRateLimiter({ bus, ...(redis === undefined ? {} : { redis }), rules: config.rate_limits });
-    closing.push(limiter.close);
+    closing.push(() => limiter.close());
+    const works = services.includes('worker');
+    const counts = backgroundFigures(() => figuresOf(stores), COUNT_EVERY_MS);
+    closing.push(counts.close);
+    const metrics = createControlMetrics({
+      version,
+      sources: {
+        busListening: () => bus.listening(),
+        rateLimitsDegraded: () => limiter.health().degraded,
+        runner: works ? () => plane.tasks.health() : null,
+        // All processes would say the same of the installation.
+        counts: () => (works ? counts.latest() : undefined),
+      },
+    });
     const options = planeOptions(config);
     const plane = await openControlPlane({
-      ...{ ...options, database, issuers: issuers.issuers },
+      ...{ ...options, database: stores.database, issuers: issuers.issuers },
       tasks: {
         ...options.tasks,
-        onProblem: ({ error, taskId, taskName }) => report(logger, asSallyportError(error), { task_id: taskId, task: taskName }),
+        onProblem: ({ error, taskId, taskName }) => {
+          if (taskName !== undefined) metrics.taskFailed(taskName);
+          log.trouble(error, { task_id: taskId, task: taskName });
+        },
       },
       healthChecks: {
         bus: async () => requireListening(bus),
-        ...(services.includes('worker') ? { tasks: async () => requireRunning(plane) } : {}),
+        ...(works ? { tasks: async () => requireRunning(plane) } : {}),
       },
       stopping: () => stopping,
     });
-    const throttle = throttleBy(limiter, config.rate_limits);
+    await syncActors(plane, config, log);
+    const throttle = throttleBy(limiter, config.rate_limits, metrics);
     const listening: [ServiceName, ListeningService][] = [];
     for (const service of services) {
-      const address: ServiceAddress & { readonly trusted_proxies?: readonly string[] } = config.services[configKeys[service]];
-      const browsers = plane.browsers.get(service);
-      const opened = await listen(
-        address,
-        {
-          ...{ service, version, throttle, operations: plane.operations, identify: plane.identify, once: plane.once },
-          onServed: (request) => logServed(logger, request),
-          trustedProxies: address.trusted_proxies ?? [],
-          ...(browsers === undefined ? {} : { sessionCookie: browsers.cookie }),
-          cors:
-            browsers?.cors ??
-            corsPolicy({ allowedOrigins: service === 'api' ? config.services.api.cors.allowed_origins : [], allowCredentials: false }),
+      const address: ServiceAddress = config.services[configKeys[service]];
+      const app: Omit<ServiceAppOptions, 'tls'> = {
+        ...{ service, version, throttle, operations: plane.operations, identify: plane.identify, once: plane.once },
+        onServed: (request) => {
+          metrics.served(request);
+          log.request(request);
         },
-        (error) => report(logger, error),
-      );
+        ...forBrowsers(plane, config, service),
+      };
+      const opened = await listen(address, app, { metrics, onTrouble: (error) => log.trouble(error, { service }) });
       listening.push([service, opened]);
-      closing.push(() => opened.stop(AbortSignal.abort()));
+      closing.push(opened.close);
     }
-    const runner = services.includes('worker') ? await plane.tasks.start(runnerOptions(config)) : undefined;
+    const runner = works ? await plane.tasks.start(runnerOptions(config)) : undefined;
+    let ended: Promise<void> | undefined;
     return {
       plane,
       ports: Object.fromEntries(listening.map(([service, { port }]) => [service, port])),
-      async stop(hurry) {
+      healthPorts: Object.fromEntries(listening.flatMap(([service, { healthPort }]) => (healthPort === undefined ? [] : [[service, healthPort]]))),
+      stop: (hurry) => {
         stopping = true;
-        await drain(listening, runner, config.shutdown.drain, hurry);
-        await close();
+        ended ??= end({ services: listening.map(([, service]) => service), runner }, config.shutdown.drain, hurry, closing);
+        return ended;
       },
     };
   } catch (error) {
-    await close();
+    // What is wrong is why it does not start, not what cannot be ended on top of it.
+    await closeAll(closing).catch(() => undefined);
     throw error;
   }
 }
 
-async function drain(
-  listening: readonly (readonly [ServiceName, ListeningService])[],
-  runner: TaskRunner | undefined,
-  drainMs: number,
-  hurry: AbortSignal | undefined,
-): Promise<void> {
-  const deadline = AbortSignal.any([AbortSignal.timeout(drainMs), ...(hurry === undefined ? [] : [hurry])]);
-  await Promise.all([...listening.map(([, service]) => service.stop(deadline)), runner?.stop({ drainMs: hurry?.aborted === true ? 0 : drainMs })]);
+/** What is in hand finishes, and everything is closed, whatever of it cannot be ended. */
+async function end(busy: Busy, drainMs: number, hurry: AbortSignal | undefined, closing: readonly Close[]): Promise<void> {
+  try {
+    await drain(busy, drainMs, hurry);
+  } finally {
+    await closeAll(closing);
+  }
+}
+
+/** Before anybody is served, so that whoever the file names can sign in at once. */
+async function syncActors({ sources, namespaces }: ControlPlane, { system_auth: auth }: ControlConfig, log: ControlLog): Promise<void> {
+  const { actors: declared, actor_directories: directories, actor_sync_schedule: schedule } = auth;
+  const { conflicts, left_out: leftOut } = await syncConfiguredActors({ sources, namespaces }, { declared, directories, schedule });
+  for (const name of conflicts) {
+    log.trouble(new SallyportError('actor_exists', { detail: `The actor ${JSON.stringify(name)} was made elsewhere, and is left as it is.` }));
+  }
+  for (const path of leftOut) {
+    log.trouble(new SallyportError('namespace_not_active', { detail: `The namespace ${path} is being deleted, so no actor is put into it.` }));
+  }
+}
+
+/** What a service does about pages in browsers, and about the balancers in front of it. */
+function forBrowsers(
+  { browsers }: ControlPlane,
+  { services }: ControlConfig,
+  service: ServiceName,
+): Pick<ServiceAppOptions, 'sessionCookie' | 'cors' | 'trustedProxies'> {
+  const settings = browsers.get(service);
+  const trustedProxies = service === 'worker' ? [] : services[configKeys[service]].trusted_proxies;
+  if (settings !== undefined) return { trustedProxies, sessionCookie: settings.cookie, cors: settings.cors };
+  const allowedOrigins = service === 'api' ? services.api.cors.allowed_origins : [];
+  return { trustedProxies, cors: corsPolicy({ allowedOrigins, allowCredentials: false }) };
+}
+
+async function figuresOf({ database }: Stores) {
+  return { tasks: await countTasks(database), sessions: await countSessions(database, Date.now()) };
 }
 
 function requireListening(bus: Bus): void {
@@ -121,17 +177,4 @@ function requireRunning({ tasks }: ControlPlane): void {
 
 function runnerOptions({ database, tasks }: ControlConfig): StartOptions {
   return { concurrency: tasks.concurrency, ...(database.provider === 'postgres' ? { postgresUrl: database.url } : {}) };
-}
-
-function report(logger: Logger, error: SallyportError, more: Readonly<Record<string, string | undefined>> = {}): void {
-  // The message of what nobody expected may hold anything.
-  const { name } = error.cause instanceof Error ? error.cause : { name: undefined };
-  logger.warn({ code: error.code, hint: error.hint, cause: name, ...more }, error.message);
-}
-
-/** One line for each request; the path is that of the operation, so that no name and no token stands in it. */
-function logServed(logger: Logger, { error, requestId, actorId, milliseconds, ...request }: ServedRequest): void {
-  const fields = { ...request, request_id: requestId, actor_id: actorId, duration_ms: Math.round(milliseconds * 10) / 10 };
-  if (error === undefined) logger.info(fields, 'request');
-  else report(logger, error, { request_id: requestId, route: request.route ?? undefined });
 }

@@ -68,7 +68,9 @@ const echo = operation({
 const waitHead = `POST /wait HTTP/1.1\r\n${HOST}Content-Type: application/json\r\n`;
 const BODY = '{"a":"b"}';
 
-function expectProblem({ status, fields, text }: RawAnswer, code: string): void {
+function expectProblem(answer: RawAnswer | undefined, code: string): void {
+  if (answer === undefined) throw new Error('There is no answer.');
+  const { status, fields, text } = answer;
   expect(JSON.parse(text)).toMatchObject({ code, status, request_id: fields.get('x-request-id') });
   expect(fields.get('content-type')).toMatch(/^application\/problem\+json/);
   expect(fields.get('x-content-type-options')).toBe('nosniff');
@@ -87,7 +89,7 @@ test.each([
   const [answer, ...rest] = await sendBytes(port, bytes);
   expect(rest).toEqual([]);
   expect(answer?.status).toBe(status);
-  expectProblem(answer as RawAnswer, code);
+  expectProblem(answer, code);
 });
 
 test('requests one behind the other are answered in their order', async () => {
@@ -116,12 +118,16 @@ test('a head and a body that do not come in time end the connection with 408; ot
     Object.assign(app.server, { requestTimeout: 300, headersTimeout: 200, connectionsCheckingInterval: 50 });
   };
   const { port, url } = await serve([waiting().wait, echo], {}, hasty);
-  const slow = [`GET /echo/a HTTP/1.1\r\nHost: contr`, `${waitHead}Content-Length: 9\r\n\r\n{"a`, `${waitHead}Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n`];
+  const slow = [
+    `GET /echo/a HTTP/1.1\r\nHost: contr`,
+    `${waitHead}Content-Length: 9\r\n\r\n{"a`,
+    `${waitHead}Transfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n`,
+  ];
   const answers = slow.map((bytes) => sendBytes(port, bytes));
   expect((await fetch(`${url}/echo/a`)).status).toBe(200);
   for (const [answer] of await Promise.all(answers)) {
     expect(answer?.status).toBe(408);
-    expectProblem(answer as RawAnswer, 'client_idle_timeout');
+    expectProblem(answer, 'client_idle_timeout');
   }
 });
 
@@ -193,7 +199,7 @@ test('when a service closes, what is under way is finished, new requests are ref
   await expect.poll(() => connectionsOf(app)).toBe(3);
   const closed = app.close();
   await idleEnd;
-  await expect(fetch(`http://127.0.0.1:${port}/echo/a`)).rejects.toThrow();
+  await expect(fetch(`http://127.0.0.1:${port}/echo/a`)).rejects.toThrow('fetch failed');
   busy.write(`GET /echo/late HTTP/1.1\r\n${HOST}\r\n`);
   goOn();
   const [response] = (await answered) as [import('node:http').IncomingMessage];

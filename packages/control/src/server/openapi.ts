@@ -20,7 +20,7 @@ const problemSchema = z
   .meta({ id: 'Problem', description: 'A problem document (RFC 9457).' });
 
 /** What every operation may answer. */
-const always: readonly ErrorCode[] = ['request_invalid', 'rate_limited', 'internal_error'];
+const always: readonly ErrorCode[] = ['request_invalid', 'request_head_too_large', 'rate_limited', 'internal_error'];
 /** What every operation for known callers may answer. */
 const whenKnown: readonly ErrorCode[] = ['authentication_required', 'token_invalid', 'permission_denied'];
 

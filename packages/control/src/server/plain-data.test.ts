@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { SallyportError } from '@sallyport/sdk';
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { requirePlainData } from './plain-data.js';
 

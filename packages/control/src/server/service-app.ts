@@ -81,6 +81,8 @@ export interface ServiceAppOptions {
 
 /** No body of this API is larger: 1 MiB. */
 const BODY_LIMIT = 1_048_576;
+/** Nor any head: 32 KiB, in which the longest cursor fits beside a token. */
+const HEAD_LIMIT = 32_768;
 const CLIENT_GONE = 499;
 /** A request id of the caller's is taken over when it looks like one. */
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
@@ -97,7 +99,7 @@ declare module 'fastify' {
 export async function createServiceApp(options: ServiceAppOptions): Promise<ServiceApp> {
   const { service, operations, onServed, trustedProxies = [] } = options;
   const app = fastify({
-    ...(options.tls === undefined ? {} : { https: options.tls }),
+    ...(options.tls === undefined ? { http: { maxHeaderSize: HEAD_LIMIT } } : { https: { ...options.tls, maxHeaderSize: HEAD_LIMIT } }),
     logger: false,
     bodyLimit: BODY_LIMIT,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
@@ -130,7 +132,7 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   app.addHook('onRequest', async (request, reply) => {
     unheard.heard(request.raw.socket);
     // Also comes when the client has gone before there was an answer, which no hook of Fastify's tells of.
-    reply.raw.once('close', () => onServed(servedRequest(request as FastifyRequest, reply as unknown as FastifyReply, service)));
+    reply.raw.once('close', () => onServed(servedRequest(request, reply, service)));
     void reply.header('x-request-id', request.id).header('cache-control', 'no-store');
     if (closing) throw new SallyportError('not_ready', { hint: 'The service is stopping: ask another one, or again in a moment.' });
   });
@@ -139,11 +141,10 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
     if (closing) void reply.header('connection', 'close');
   });
   const { cors } = options;
-  if (cors !== undefined)
-    app.addHook('onRequest', async (request, reply) => applyCors(request as FastifyRequest, reply as unknown as FastifyReply, cors));
+  if (cors !== undefined) app.addHook('onRequest', async (request, reply) => applyCors(request, reply, cors));
   app.setErrorHandler((error, request, reply) => {
     const known = errorOf(error);
-    noteFailure(request as FastifyRequest, known);
+    noteFailure(request, known);
     return sendProblem(known, request, reply);
   });
   const own = operations.filter(({ services }) => services.includes(service));
@@ -279,7 +280,7 @@ async function handle(request: FastifyRequest, reply: FastifyReply, operation: S
   const stored = await options.once(asked(request, caller, key), async () => {
     const { body, headers = {} } = await call(request, operation, options);
     const text = body === undefined ? '' : reply.serializeInput(body as Record<string, unknown>, String(operation.status), 'application/json');
-    const fields = Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : value.join(', ')]);
+    const fields = Object.entries(headers).map(([name, value]): [string, string] => [name, typeof value === 'string' ? value : value.join(', ')]);
     return { status: operation.status, fields: Object.fromEntries(fields), body: String(text) };
   });
   for (const [name, value] of Object.entries(stored.fields)) void reply.header(name, value);

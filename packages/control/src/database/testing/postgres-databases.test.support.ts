@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import pg from 'pg';
+import { migrateTaskEngine } from '../../tasks/task-engine.js';
 import { migrate } from '../migrate.js';
 import { checksumOf } from '../migration.js';
 import { migrations } from '../migrations.js';
@@ -76,6 +77,7 @@ async function makeTemplate(client: pg.PoolClient, server: string, name: string)
   const database = openDatabase({ provider: 'postgres', url: server + unfinished });
   try {
     await migrate(database);
+    await migrateTaskEngine(database);
   } finally {
     await database.close();
   }

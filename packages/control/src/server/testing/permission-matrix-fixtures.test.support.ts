@@ -70,7 +70,8 @@ export function matrixFixtures(control: ServedControl, database: Database) {
     },
     '/keys/{id}': async (namespace) => {
       const body = { namespace, name: `${namespace}-${fresh()}`, key_data: { random: true }, labels, annotations };
-      return { value: (await control.request('POST', '/keys', { as: control.admin, body })).body.id as string, namespace };
+      const created = (await control.request('POST', '/keys', { as: control.admin, body })).body as { readonly id: string };
+      return { value: created.id, namespace };
     },
     '/sessions/{id}': session,
     '/me/sessions/{id}': given('ses_nobody'),
