@@ -8,7 +8,7 @@ import { requireIndexed } from '../database/testing/query-plan.test.support.js';
 import { everywhere, nowhere, parseNamespaceMatcher } from '../namespaces/namespace-matcher.js';
 import { type AuditConditions, selectAuditEvents } from './audit-store.js';
 import { type AuditedChange, type AuditFilter, type AuditTrail, auditList, createAuditTrail } from './audit-trail.js';
-import { digestSecrets } from './audited-fields.js';
+import { storedFields } from './audited-fields.js';
 
 function trailOn(database: Database, now: () => number = Date.now): AuditTrail {
   return createAuditTrail({ database, sealer: testSealer, now });
@@ -144,6 +144,15 @@ describeOnBoth('the audit trail', (databases) => {
 });
 
 test('every secret becomes a digest, however deep, and everything else stays', () => {
-  const digested = digestSecrets({ a: [1, null, { b: new Secret('hunter2'), c: true }], d: undefined }, testSealer);
+  const digested = JSON.parse(storedFields({ a: [1, null, { b: new Secret('hunter2'), c: true }], d: undefined }, testSealer));
   expect(digested).toEqual({ a: [1, null, { b: expect.stringMatching(/^hmac-sha256:/), c: true }] });
+});
+
+test('a member that is long is there as its digest and its size', () => {
+  const { short, long } = JSON.parse(storedFields({ short: 'x'.repeat(8_000), long: { text: 'x'.repeat(8_192) } }, testSealer)) as Record<
+    string,
+    string
+  >;
+  expect(short).toHaveLength(8_000);
+  expect(long).toMatch(/^hmac-sha256:[0-9a-f]{64} of 8203 characters$/);
 });

@@ -8,7 +8,7 @@ import type { Sealer } from '../database/sealer.js';
 import { type NamespaceScope, narrowScope } from '../namespaces/namespace-matcher.js';
 import { ROOT } from '../namespaces/namespace-path.js';
 import { type AuditConditions, type AuditEventsTable, insertAuditEvent, oldAuditEvents, selectAuditEvents } from './audit-store.js';
-import { type AuditedFields, digestSecrets } from './audited-fields.js';
+import { type AuditedFields, storedFields } from './audited-fields.js';
 
 /** Who makes a change, and in which request. */
 export interface ChangeContext {
@@ -72,8 +72,7 @@ export const auditList: ListDefinition = { name: 'audit_events', orders: { creat
 /** The trail in this database. */
 export function createAuditTrail({ database, sealer, now = Date.now }: AuditTrailOptions): AuditTrail {
   async function record(trx: Queryable, who: ChangeContext, change: AuditedChange): Promise<void> {
-    const stored = (fields: AuditedFields | undefined): string | null =>
-      fields === undefined ? null : JSON.stringify(digestSecrets(fields, sealer));
+    const stored = (fields: AuditedFields | undefined): string | null => (fields === undefined ? null : storedFields(fields, sealer));
     await insertAuditEvent(trx, {
       id: newId('aud'),
       created_at: now(),

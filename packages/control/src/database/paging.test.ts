@@ -76,6 +76,27 @@ describeOnBoth('a list', (databases) => {
     expect(next.cursor).toBeUndefined();
   });
 
+  test('ends a page where its rows have become heavy, and loses none of them', async () => {
+    const long = 'x'.repeat(100_000);
+    const heavy = Array.from({ length: 60 }, (_, index) => item(`heavy ${String(index).padStart(3, '0')}`, index, long));
+    const light = Array.from({ length: 600 }, (_, index) => item(`light ${String(index).padStart(3, '0')}`, 100 + index));
+    const database = await withItems(databases.opened(await databases.empty()), [...heavy, ...light]);
+    const first = await readItems(database, { limit: 1000 });
+    expect(first.items.length).toBeLessThan(heavy.length);
+    expect(first.items.length).toBeGreaterThan(1);
+    expect(await readAll(database, { limit: 1000 })).toEqual([...heavy, ...light].map(({ id }) => id));
+    // What is light enough comes as one page, however many statements that takes.
+    const rest = await readItems(database, { limit: 1000, order: 'id DESC', filter: { kind: 'a' } });
+    expect(rest.items).toHaveLength(light.length);
+    expect(rest.cursor).toBeUndefined();
+    // One row is shown, whatever it weighs.
+    await withTables<ItemTables>(database.db)
+      .insertInto('items')
+      .values(item('a', -1, 'x'.repeat(5_000_000)))
+      .execute();
+    expect((await readItems(database, { limit: 1000 })).items.map(({ id }) => id)).toEqual(['a']);
+  });
+
   test('a cursor carries its filter, and is refused with another one', async () => {
     const database = await withItems(databases.opened(await databases.empty()), [item('a', 1), item('b', 2, 'b'), item('c', 3), item('d', 4)]);
     const { cursor } = await readItems(database, { limit: 1, filter: { kind: 'a' } });

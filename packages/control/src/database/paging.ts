@@ -48,6 +48,10 @@ export interface Page<Item> {
 
 const DEFAULT_LIMIT = 100;
 const MAXIMUM_LIMIT = 1000;
+/** Rows of one statement: as many as are light enough together, however long each may be. */
+const ROWS_AT_ONCE = 250;
+/** Characters of text in the rows of one page. */
+const HEAVIEST_PAGE = 4 * 1024 * 1024;
 
 const cursorContent = z.tuple([z.string(), z.json(), z.array(z.union([z.string(), z.number()]))]);
 
@@ -79,7 +83,8 @@ export function planPage<Filter extends { readonly [key: string]: Json | undefin
 
 /**
  * Reads the page: the query with its conditions, which must select the columns of the order. Costs the rows of the page and one, however many come
- * before: there is no offset.
+ * before: there is no offset. A page ends early, with a cursor, where its rows have become heavy: who writes long rows must not be able to fill the
+ * memory of whoever lists them.
  */
 export async function readPage<DB, Table extends keyof DB, Row extends object>(
   query: SelectQueryBuilder<DB, Table, Row>,
@@ -88,12 +93,35 @@ export async function readPage<DB, Table extends keyof DB, Row extends object>(
   sealer: Sealer,
 ): Promise<Page<Row>> {
   const { columns } = plan.order;
-  const rows = await pageQuery(query, plan).execute();
-  if (rows.length <= plan.limit) return { items: rows };
-  const items = rows.slice(0, plan.limit);
-  const last = items.at(-1) as Record<string, unknown>;
-  const content = [plan.order.name, plan.filter, columns.map((column) => last[column])];
-  return { items, cursor: sealer.seal(JSON.stringify(content), contextOf(list)) };
+  const placeOf = (row: Row): (string | number)[] => columns.map((column) => (row as Record<string, string | number>)[column] as string | number);
+  const items: Row[] = [];
+  let weight = 0;
+  let { after } = plan;
+  for (;;) {
+    const wanted = Math.min(ROWS_AT_ONCE, plan.limit - items.length);
+    const rows = await pageQuery(query, { ...plan, after, limit: wanted }).execute();
+    const more = rows.length > wanted;
+    for (const row of rows.slice(0, wanted)) {
+      items.push(row);
+      weight += weightOf(row);
+      if (weight > HEAVIEST_PAGE) break;
+    }
+    const last = items.at(-1);
+    if (last === undefined) return { items };
+    after = placeOf(last);
+    const cutShort = weight > HEAVIEST_PAGE && (more || last !== rows[Math.min(rows.length, wanted) - 1]);
+    if (cutShort || (more && items.length === plan.limit)) {
+      return { items, cursor: sealer.seal(JSON.stringify([plan.order.name, plan.filter, after]), contextOf(list)) };
+    }
+    if (!more) return { items };
+  }
+}
+
+/** How much text a row holds. */
+function weightOf(row: object): number {
+  let weight = 0;
+  for (const value of Object.values(row)) if (typeof value === 'string') weight += value.length;
+  return weight;
 }
 
 /** The query of {@link readPage}: for tests of its plan. */
