@@ -1,9 +1,10 @@
 // Writes docs/openapi.json from the operations of the control plane, and the types and the routes of the client from that. Run after `npm run build`.
+
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import openapiTypescript, { astToString } from 'openapi-typescript';
 import { controlDocument } from '../packages/control/dist/index.js';
-import { readFileSync } from 'node:fs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const { version } = JSON.parse(readFileSync(`${root}packages/control/package.json`, 'utf8'));

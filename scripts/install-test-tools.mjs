@@ -18,7 +18,7 @@ const debianPackages = {
   'redis-server': 'redis-server',
   wrk: 'wrk',
 };
-const pythonPackages = ['requests', 'httpx'];
+const pythonPackages = ['requests', 'httpx', 'schemathesis'];
 const pebbleVersion = 'v2.10.1';
 const timeout = 5 * 60_000;
 

@@ -1,7 +1,7 @@
 import { configValues, isLoopback, type ValueContext } from '@sallyport/gateway';
 import { Secret } from '@sallyport/sdk';
 import { z } from 'zod';
-import type { DatabaseOptions } from '../database/open-database.js';
+import type { PostgresOptions, SqliteOptions } from '../database/open-database.js';
 
 const { duration, integer, oneOf, path, readableFile, secretValue, text } = configValues;
 
@@ -41,7 +41,7 @@ function sqliteSchema(context: ValueContext) {
       busy_timeout: duration(600_000).prefault('5s').describe('How long a writer waits for one in another process.'),
     })
     .transform(
-      ({ busy_timeout, ...rest }): DatabaseOptions => ({
+      ({ busy_timeout, ...rest }): SqliteOptions => ({
         ...rest,
         busyTimeoutMs: busy_timeout,
       }),
@@ -75,7 +75,7 @@ function postgresSchema(context: ValueContext) {
       connect_timeout: duration(600_000).prefault('10s').describe('How long to wait for a connection.'),
       statement_timeout: duration(86_400_000).prefault('30s').describe('Longer statements are ended.'),
     })
-    .transform(({ max_connections, connect_timeout, statement_timeout, url, provider, ...parts }, issues): DatabaseOptions => {
+    .transform(({ max_connections, connect_timeout, statement_timeout, url, provider, ...parts }, issues): PostgresOptions => {
       const bounds = { maxConnections: max_connections, connectTimeoutMs: connect_timeout, statementTimeoutMs: statement_timeout };
       if (url !== undefined) {
         for (const [key, part] of Object.entries(parts)) {

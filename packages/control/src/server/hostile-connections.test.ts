@@ -178,7 +178,7 @@ test.each([
   ['this machine', ['127.0.0.0/8'], '203.0.113.9'],
 ])('with a forwarded address, trusting %s', async (_, trustedProxies, address) => {
   const charged: string[] = [];
-  const throttle = { admit: async (from: string) => void charged.push(from), charge: async () => {}, count: async () => ({}) };
+  const throttle = { charge: async () => {}, count: async (_: unknown, from: string) => (charged.push(from), {}) };
   const { url } = await serve([echo], { throttle, ...(trustedProxies === undefined ? {} : { trustedProxies }) });
   const answer = await fetch(`${url}/echo/a`, { headers: { 'x-forwarded-for': '198.51.100.1, 203.0.113.9' } });
   expect(await answer.json()).toMatchObject({ address });

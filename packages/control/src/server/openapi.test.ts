@@ -25,7 +25,9 @@ test('the types of the client are those of the document; otherwise run scripts/g
 test('the document is one that other tools understand', { timeout: 120_000 }, async () => {
   const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true', NO_COLOR: '1' };
   const redocly = [`${root}node_modules/@redocly/cli/bin/cli.js`, 'lint', '--format=stylish', 'docs/openapi.json'];
-  const said = await promisify(execFile)(process.execPath, redocly, { cwd: root, env }).catch((error: { stdout: string; stderr: string }) => error);
+  const said = await promisify(execFile)(process.execPath, redocly, { cwd: root, env }).catch(
+    (error: unknown) => error as { stdout: string; stderr: string },
+  );
   expect(`${said.stdout}${said.stderr}`).toContain('Your API description is valid');
 });
 

@@ -19,7 +19,7 @@ const MOST_ISSUES = 50;
 
 /** Any error as one of ours: what is wrong with the request says where, what nobody expected says nothing. */
 export function errorOf(error: unknown): SallyportError {
-  if (error instanceof SallyportError) return error;
+  if (error instanceof SallyportError || typeof error !== 'object' || error === null) return asSallyportError(error);
   if (hasZodFastifySchemaValidationErrors(error)) return invalidRequest(error);
   const code = ofFramework[(error as Partial<FastifyError>).code ?? ''];
   if (code !== undefined) return new SallyportError(code, { detail: detailOf(error as FastifyError), cause: error });

@@ -10,6 +10,7 @@ import { entriesOf } from '../permissions/permission.js';
 import type { CorsRequest, CorsVerdict } from '../sessions/cors-policy.js';
 import type { ServiceCookie } from '../sessions/session-cookie.js';
 import { requireXsrf } from '../sessions/xsrf.js';
+import { methodsByPath } from './allowed-methods.js';
 import { type Caller, callerOf, type IdentifyCaller } from './caller.js';
 import { openApiDocument, routeSchema } from './openapi.js';
 import type { Operation, ServedAnswer, ServiceName } from './operation.js';
@@ -52,9 +53,7 @@ export interface StoredAnswer {
 
 /** What holds requests up when there are too many: each rejects with `rate_limited`. */
 export interface Throttle {
-  /** Before a credential is looked at: whoever has shown too many wrong ones from this address waits. */
-  readonly admit: (address: string) => Promise<void>;
-  /** A credential did not hold. */
+  /** A credential did not hold. Never asked about one that holds: what others at the same address send must not shut anybody out. */
   readonly charge: (address: string) => Promise<void>;
   /** A request of a caller, or of nobody. Answers the fields that say how much is left. */
   readonly count: (caller: Caller | null, address: string) => Promise<Readonly<Record<string, string>>>;
@@ -159,7 +158,7 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   });
   for (const operation of own) addOperation(app, operation, options);
   const document = await openApiDocument(own, options.version);
-  app.get('/openapi.json', { schema: { hide: true } as object }, async () => document);
+  app.get('/openapi.json', { schema: { hide: true } }, async () => document);
   return app;
 }
 
@@ -215,11 +214,11 @@ async function identify(request: FastifyRequest, reply: FastifyReply, operation:
   if (operation.unthrottled === true) return;
   const { throttle } = options;
   let caller: Caller | null;
-  await throttle.admit(request.ip);
   try {
     caller = await callerOfRequest(request, reply, token, options);
     if (caller === null && operation.access !== 'anyone') throw new SallyportError('authentication_required');
   } catch (error) {
+    // From the limit on its rejection is the answer, so that guesses are held up.
     if (error instanceof SallyportError && error.status === 401) await throttle.charge(request.ip);
     throw error;
   }
@@ -317,13 +316,4 @@ async function call(request: FastifyRequest, operation: ServedOperation, { servi
     ...answer.headers,
   };
   return { ...answer, body: shown, headers };
-}
-
-/** Where there is a path but not with this method the answer is 405 with the methods that there are (RFC 9110 §15.5.6); '' where there is none. */
-function methodsByPath(operations: readonly Pick<Operation, 'method' | 'path'>[]): (path: string) => string {
-  const patterns = operations.map(({ method, path }) => {
-    const parts = path.split('/').map((part) => (part.startsWith(':') ? '[^/]+' : part.replaceAll(/[^\w-]/g, String.raw`\$&`)));
-    return { methods: method === 'GET' ? ['GET', 'HEAD'] : [method], pattern: new RegExp(`^${parts.join('/')}$`) };
-  });
-  return (path) => [...new Set(patterns.flatMap(({ methods, pattern }) => (pattern.test(path) ? methods : [])))].sort().join(', ');
 }

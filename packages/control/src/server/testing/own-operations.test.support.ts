@@ -21,7 +21,7 @@ export async function serveOperations(
   const served: ServedRequest[] = [];
   const app = await createServiceApp({
     ...{ service: 'admin-api', operations, version: '1.2.3', identify: plane.identify, once: plane.once },
-    throttle: { admit: async () => {}, charge: async () => {}, count: async () => ({}) },
+    throttle: { charge: async () => {}, count: async () => ({}) },
     onServed: (request) => void served.push(request),
     ...options,
   });

@@ -48,7 +48,7 @@ export interface ServedControl {
 
 const SERVICES: readonly ServiceName[] = ['public', 'api', 'admin-api', 'worker'];
 
-const unthrottled: Throttle = { admit: async () => {}, charge: async () => {}, count: async () => ({}) };
+const unthrottled: Throttle = { charge: async () => {}, count: async () => ({}) };
 
 /** Opens all services over a database that has its tables. */
 export async function serveControl(database: Database, options: Partial<ControlPlaneOptions> = {}): Promise<ServedControl> {
