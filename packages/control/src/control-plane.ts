@@ -11,8 +11,9 @@ import type { Database } from './database/open-database.js';
 import { createSealer } from './database/sealer.js';
 import { createEncryptedColumns } from './keys/encrypted-columns.js';
 import { ensureGlobalKey } from './keys/global-key.js';
+import { createKeyRotation } from './keys/key-rotation.js';
 import { createKeyService } from './keys/key-service.js';
-import { keyCron, keyTasks } from './keys/key-tasks.js';
+import { type KeyUpkeep, keyCron, keyTasks } from './keys/key-tasks.js';
 import { type KeyringOptions, openKeyring } from './keys/keyring.js';
 import { labelledKeys } from './keys/labelled-keys.js';
 import type { ProviderRule } from './keys/provider-rules.js';
@@ -37,6 +38,7 @@ import { createTasks, type TasksOptions } from './tasks/tasks.js';
 import { createAuthenticator } from './tokens/authenticate.js';
 import { type Issuer, systemIssuer } from './tokens/issuers.js';
 import { createTokenMint } from './tokens/mint-token.js';
+import { createNarrowerTokens } from './tokens/narrower-tokens.js';
 import { storedNonces } from './tokens/nonce-store.js';
 import { systemKeyring } from './tokens/system-keyring.js';
 import { publicVerificationKey } from './tokens/verification-key.js';
@@ -65,6 +67,8 @@ export interface ControlPlaneOptions {
   readonly browsers?: Readonly<Partial<Record<'public' | 'admin-api', BrowserSettings>>>;
   /** How long what was deleted is kept: 30 days, and the audit trail for ever, when left out. */
   readonly retention?: Retention;
+  /** How the versions of keys come and go: new ones after 90 days, and unused ones kept for seven, when left out. */
+  readonly keyUpkeep?: KeyUpkeep;
   /** The actors that the configuration declares or names directories of; none when left out. */
   readonly configuredActors?: ConfiguredActors;
   /** How long finished and dead tasks are kept, and who hears of failures. */
@@ -80,6 +84,7 @@ export type ControlPlane = Awaited<ReturnType<typeof openControlPlane>>;
 
 const HOUR = 3600;
 const KEPT: Retention = { soft_deleted: 30 * 24 * HOUR * 1000, audit: null };
+const UPKEEP: KeyUpkeep = { rotateAfterMs: 90 * 24 * HOUR * 1000, destroyAfterMs: 7 * 24 * HOUR * 1000 };
 const NO_ACTORS: ConfiguredActors = { declared: [], directories: {}, schedule: '*/5 * * * *' };
 
 /** Opens the control plane: makes the global key and the secrets of the system on the first start, and then has everything at hand. */
@@ -118,6 +123,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   });
   const keys = createKeyService({ database, keyring, columns, ...rules, env, audit, namespaces, sealer, now });
   const reencryption = createReencryption({ database, keyring, columns, now });
+  const rotation = createKeyRotation({ database, keyring, audit, now });
   const retirement = createRetirement({ database, columns, now });
   const actors = createActors({
     ...{ database, namespaces, audit, sealer, now },
@@ -127,7 +133,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const browserSettings = Object.entries(options.browsers ?? {});
   const lifetimes = Object.fromEntries(browserSettings.flatMap(([service, settings]) => (settings.lifetimes ? [[service, settings.lifetimes]] : [])));
   const sessions = createSessions({ database, actors, audit, sealer, lifetimes, now });
-  const actorKeys = createActorKeys({ database, actors, audit, now });
+  const actorKeys = createActorKeys({ database, actors, audit, sealer, now });
   const sources = createActorSources({ database, actors, audit, now });
   const people = createPeople({ database, actors, sources, sessions, now });
 
@@ -136,7 +142,8 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   const browsers = new Map(browserSettings.map(([service, settings]) => [service, openBrowserService(service, settings, parts)] as const));
 
   const systemKeys = systemKeyring(() => signing);
-  const tokens = createTokenMint({ issuer, keyring: systemKeys, longestLife: tokenLifetime, clock: now });
+  const mint = createTokenMint({ issuer, keyring: systemKeys, longestLife: tokenLifetime, clock: now });
+  const tokens = createNarrowerTokens({ database, audit, mint });
   const verify = createTokenVerifier({
     issuers: new Map([...(options.issuers ?? []), [issuer, systemIssuer(systemKeys, tokenLifetime)]]),
     actorKeys: async (actor) => (await actorKeys.usable(actor)).map((key) => publicVerificationKey(key)),
@@ -145,7 +152,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
     ...(options.clockLeeway === undefined ? {} : { leeway: options.clockLeeway }),
     clock: now,
   });
-  const authenticate = createAuthenticator({ verify, actors, sources });
+  const authenticate = createAuthenticator({ verify, actors, sources, sessions });
   const identify: IdentifyCaller = createCallerIdentification({ authenticate, sessions });
 
   const once: Once = async ({ key, actorId, method, path, body }, work) => {
@@ -168,7 +175,7 @@ export async function openControlPlane(options: ControlPlaneOptions) {
   };
   const background = {
     tasks: [
-      ...keyTasks({ keys, reencryption, retirement }),
+      ...keyTasks({ keys, reencryption, retirement, rotation, upkeep: options.keyUpkeep ?? UPKEEP }),
       ...labelTasks(carrying),
       ...namespaceTasks(destroying),
       ...purges.tasks,

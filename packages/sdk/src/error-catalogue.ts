@@ -432,6 +432,11 @@ export const errorCatalogue = {
     'Give an RSA key of at least 2048 bits, an EC key on P-256, P-384 or P-521, or an Ed25519 key, as an OpenSSH line, PEM or JWK.',
   ),
   actor_key_exists: entry(409, 'The actor has this key already', 'A revoked key cannot come back; make a new one.'),
+  actor_key_not_allowed: entry(
+    409,
+    'A person of an identity provider has no keys',
+    'Make a service account with the permissions that its work takes, and give the key to that.',
+  ),
   actor_key_not_found: entry(404, 'The actor has no such key', 'List the keys of the actor.'),
   token_invalid: entry(401, 'The token is not accepted', 'Send a token signed with a known key, with `iss`, `sub`, `aud` and `exp`.'),
   token_expired: entry(401, 'The token has expired', 'Sign or fetch a new one.'),

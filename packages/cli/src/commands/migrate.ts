@@ -11,6 +11,7 @@ export async function migrate(options: { readonly config?: string }): Promise<nu
   const steps = await migrateStores(control);
   const colours = coloursFor(process.stdout);
   for (const step of steps) process.stdout.write(`${colours.green('applied')} ${step}\n`);
-  process.stdout.write(steps.length === 0 ? 'The database is up to date.\n' : `The database is up to date: ${steps.length} steps were taken.\n`);
+  const taken = steps.length === 1 ? '1 step was taken' : `${steps.length} steps were taken`;
+  process.stdout.write(steps.length === 0 ? 'The database is up to date.\n' : `The database is up to date: ${taken}.\n`);
   return 0;
 }

@@ -35,6 +35,8 @@ export async function serve(given: readonly Role[], options: ServeOptions): Prom
   }
   if (gateway === null && control === null) throw new SallyportError('config_invalid', { detail: 'There is nothing to serve.' });
   await stop.first;
-  await Promise.all([gateway?.stop(stop.again), control?.stop(stop.again)]);
+  // The process ends with this command: each of them has to be heard to the end, also when the other one could not be ended.
+  const ended = await Promise.allSettled([gateway?.stop(stop.again), control?.stop(stop.again)]);
+  for (const outcome of ended) if (outcome.status === 'rejected') throw outcome.reason as unknown;
   return 0;
 }

@@ -7,7 +7,7 @@ import { failClosed } from './fail-closed.js';
 
 /**
  * Starts these services of the control plane and says where they are. `logger` is that of the gateway in the same process, if there is one. Rejects when
- * something cannot start.
+ * something cannot start; what has been logged by then is written.
  */
 export async function serveControl(
   path: string,
@@ -17,18 +17,28 @@ export async function serveControl(
   const { control: config, warnings } = await loadConfig(path, { control: controlSection });
   if (config === null) throw new SallyportError('config_invalid', { detail: 'The configuration has no section `control`.' });
   const { file, level } = config.log;
-  const log = logger === null ? openLog({ destination: file === undefined ? { fd: 1 } : { file }, level }) : null;
-  const used = logger ?? (log as NonNullable<typeof log>).logger;
-  if (log !== null) failClosed(log.logger, (signal) => log.close(signal));
+  const own = logger === null ? openLog({ destination: file === undefined ? { fd: 1 } : { file }, level }) : null;
+  const used = logger ?? (own as NonNullable<typeof own>).logger;
+  const closeLog = async (): Promise<void> => own?.close(AbortSignal.timeout(1_000));
+  if (own !== null) failClosed(own.logger, (signal) => own.close(signal));
   for (const { line, column, key, message } of warnings) used.warn({ line, column, key }, message);
-  const running = await startControl(config, { services, logger: used, version: version() });
-  used.info({ version: version(), config: path, ...running.ports }, 'The control plane is running');
+  let running: RunningControl;
+  try {
+    running = await startControl(config, { services, logger: used, version: version() });
+  } catch (error) {
+    await closeLog();
+    throw error;
+  }
+  used.info({ version: version(), config: path, ...running.ports, health: running.healthPorts }, 'The control plane is running');
   announce(running, warnings.length === 0 ? '' : formatProblems(warnings));
   return {
     async stop(again) {
       used.info('stopping: no new requests; what is in hand may finish');
-      await running.stop(again);
-      await log?.close(AbortSignal.timeout(1_000));
+      try {
+        await running.stop(again);
+      } finally {
+        await closeLog();
+      }
     },
   };
 }

@@ -4,7 +4,7 @@ import { entriesOf, parsePermissions, permissionTemplateSchema } from '../permis
 import { permissionsInput, permissionsShown } from '../permissions/permission-routes.js';
 import { listOf, listQuery, pageAnswer, pageRequest, timeSchema, timeText } from '../server/list-schemas.js';
 import { type Operation, operation, type ServiceName } from '../server/operation.js';
-import type { Actor } from './actor.js';
+import { type Actor, externalIdSchema } from './actor.js';
 import type { ActorKeys } from './actor-keys.js';
 import type { Actors } from './actors.js';
 
@@ -17,7 +17,7 @@ export interface ActorRoutes {
 const services: readonly ServiceName[] = ['api', 'admin-api'];
 const resource = 'actors';
 const id = z.object({ id: z.string().max(128) });
-const name = z.object({ external_id: z.string().min(1).max(256) });
+const name = z.object({ external_id: externalIdSchema });
 const inNamespace = z.strictObject({ namespace: z.string().max(1024).default('root').describe('Where the actor is.') });
 
 const actorSchema = z
@@ -54,7 +54,7 @@ const actorKeySchema = z
   .meta({ id: 'ActorKey', description: 'A public key that an actor signs its tokens with.' });
 
 /** An actor as the API shows it. */
-export function shownActor({ version: _, created_at, updated_at, ...actor }: Actor): z.input<typeof actorSchema> {
+export function shownActor({ version: _, token_generation: __, created_at, updated_at, ...actor }: Actor): z.input<typeof actorSchema> {
   const permissions = actor.permissions.map((entry) => z.parse(permissionsShown.element, entry));
   return { ...actor, permissions, created_at: timeText(created_at), updated_at: timeText(updated_at) };
 }
@@ -214,9 +214,12 @@ function keyOperations(actorKeys: ActorKeys): readonly Operation[] {
       access: { resource, verb: 'get', id: 'id' },
       params: id,
       status: 200,
-      result: z.object({ items: z.array(actorKeySchema) }),
-      errors: ['actor_not_found'],
-      handle: async ({ params, caller }) => ({ body: { items: (await actorKeys.list(params.id, caller.by)).map(shown) } }),
+      query: listQuery({}),
+      result: listOf(actorKeySchema),
+      errors: ['actor_not_found', 'cursor_invalid', 'list_order_invalid'],
+      handle: async ({ params, query, caller }) => ({
+        body: pageAnswer(await actorKeys.list(params.id, pageRequest(query), caller.by), shown),
+      }),
     }),
     operation({
       ...common,
@@ -234,7 +237,7 @@ function keyOperations(actorKeys: ActorKeys): readonly Operation[] {
       }),
       status: 201,
       result: actorKeySchema,
-      errors: ['actor_not_found', 'actor_key_invalid', 'actor_key_exists', 'grant_exceeds_granter'],
+      errors: ['actor_not_found', 'actor_key_invalid', 'actor_key_exists', 'actor_key_not_allowed', 'grant_exceeds_granter'],
       idempotencyKey: true,
       handle: async ({ params, body: { public_key, name: keyName, expires_at, expire_others_after }, caller }) => {
         const key = {

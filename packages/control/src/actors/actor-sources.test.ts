@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { everything, permissionsOf } from '../permissions/permission.js';
+import { insertActorKey } from './actor-key-store.js';
+import { keyRow } from './actor-keys.js';
 import { readKeyDirectory } from './actor-sources.js';
 import { systemRequester } from './actors.js';
 import { actorStage, all, newPublicKey } from './actors.test.support.js';
+import { parsePublicKey } from './public-key.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-keys-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -58,44 +61,56 @@ describeOnBoth('actors of a configuration', (databases) => {
 
 describeOnBoth('actors that tokens describe', (databases) => {
   const name = { namespace: 'root.a', external_id: 'ada' };
+  const issued = { ...name, issuer: 'https://host.example' };
   const described = { ...name, permissions: [all('root.a.b')], labels: { team: 'blue' } };
 
   test('are made, changed when the description changes, and left alone when it does not', async () => {
     const { sources } = await actorStage(await databases.open());
-    const made = await sources.define(name, described, everything, 'token');
+    const made = await sources.define(issued, described, everything, 'token');
     expect(made).toMatchObject({ ...described, source: 'token', version: 1, labels: { team: 'blue' } });
-    expect((await sources.define(name, described, everything, 'token')).version).toBe(1);
-    expect(await sources.define(name, { ...described, permissions: [] }, everything, 'token')).toMatchObject({
+    expect((await sources.define(issued, described, everything, 'token')).version).toBe(1);
+    expect(await sources.define(issued, { ...described, permissions: [] }, everything, 'token')).toMatchObject({
       id: made.id,
       version: 2,
       permissions: [],
     });
-    expect((await sources.define(name, name, everything, 'token')).version).toBe(2);
+    expect((await sources.define(issued, name, everything, 'token')).version).toBe(2);
+  });
+
+  test('are changed in the name of the issuer', async () => {
+    const { sources, audit } = await actorStage(await databases.open());
+    await sources.define(issued, described, everything, 'token');
+    await sources.define(issued, { ...described, permissions: [] }, everything, 'token');
+    const trail = await audit.list({ filter: { resource_type: 'actors' } }, [{ path: 'root', subtree: true }]);
+    expect(trail.items.map(({ action, actorId }) => `${action} ${actorId}`).sort()).toEqual([
+      'actors.create issuer:https://host.example',
+      'actors.update issuer:https://host.example',
+    ]);
   });
 
   test('by many tokens at once, it is one actor', async () => {
     const { sources } = await actorStage(await databases.open());
-    const made = await Promise.all(Array.from({ length: 5 }, () => sources.define(name, described, everything, 'token')));
+    const made = await Promise.all(Array.from({ length: 5 }, () => sources.define(issued, described, everything, 'token')));
     expect(new Set(made.map(({ id }) => id)).size).toBe(1);
   });
 
   test('never hold more than the issuer may hand out', async () => {
     const { sources, actors } = await actorStage(await databases.open());
     const within = permissionsOf([{ namespace: 'root.a.**', resources: ['connections'], verbs: ['*'] }]);
-    await expect(sources.define(name, described, within, 'token')).rejects.toThrow(failsWith('grant_exceeds_granter'));
+    await expect(sources.define(issued, described, within, 'token')).rejects.toThrow(failsWith('grant_exceeds_granter'));
     expect(await actors.find(name.namespace, name.external_id)).toBeUndefined();
   });
 
   test('a deleted actor does not come back to life', async () => {
     const { sources, actors } = await actorStage(await databases.open());
-    const { id } = await sources.define(name, described, everything, 'token');
+    const { id } = await sources.define(issued, described, everything, 'token');
     await actors.remove(id, systemRequester);
-    await expect(sources.define(name, described, everything, 'token')).rejects.toThrow(failsWith('actor_not_found'));
+    await expect(sources.define(issued, described, everything, 'token')).rejects.toThrow(failsWith('actor_not_found'));
   });
 
   test('labels that are the system’s are refused', async () => {
     const { sources } = await actorStage(await databases.open());
-    await expect(sources.define(name, { ...described, labels: { 'apxy/ns/-/id': 'root' } }, everything, 'token')).rejects.toThrow(
+    await expect(sources.define(issued, { ...described, labels: { 'apxy/ns/-/id': 'root' } }, everything, 'token')).rejects.toThrow(
       failsWith('label_invalid'),
     );
   });
@@ -103,15 +118,45 @@ describeOnBoth('actors that tokens describe', (databases) => {
   test('what the configuration says about an actor is not overruled', async () => {
     const { sources } = await actorStage(await databases.open());
     await sources.sync('config', [{ ...name, permissions: [], public_keys: newPublicKey() }]);
-    expect(await sources.define(name, described, everything, 'token')).toMatchObject({ source: 'config', permissions: [] });
+    expect(await sources.define(issued, described, everything, 'token')).toMatchObject({ source: 'config', permissions: [] });
   });
 
   test.each([
     ['is of somebody else', { ...described, external_id: 'bob' }],
     ['is of another namespace', { ...described, namespace: 'root.team_a' }],
     ['has unknown members', { ...described, admin: true }],
-  ])('a description that %s is refused', async (_, input) => {
+    ['has a name that is not text', { ...described, external_id: 'ada\ud800' }, 'ada\ud800'],
+  ])('a description that %s is refused', async (_, input, external_id = 'ada') => {
     const { sources } = await actorStage(await databases.open());
-    await expect(sources.define(name, input, everything, 'token')).rejects.toThrow(failsWith('actor_invalid'));
+    await expect(sources.define({ ...issued, external_id }, input, everything, 'token')).rejects.toThrow(failsWith('actor_invalid'));
+  });
+});
+
+describeOnBoth('actors that an identity provider vouched for', (databases) => {
+  const name = { namespace: 'root.a', external_id: 'corp_ada', issuer: 'https://idp.example' };
+  const described = { namespace: 'root.a', external_id: 'corp_ada', permissions: [all('root.a')] };
+
+  test('lose permissions, keys and tokens when it does not any more', async () => {
+    const { database, actors, keys, sources, audit } = await actorStage(await databases.open());
+    const made = await sources.define(name, described, everything, 'oidc');
+    // As they could be added once.
+    await database.transaction(async (trx) => insertActorKey(trx, keyRow(made.id, await parsePublicKey(newPublicKey()), 'api', 1)));
+    expect(await keys.usable(name)).toHaveLength(1);
+    await sources.withdraw(made.id, name.issuer);
+    expect(await keys.usable(name)).toEqual([]);
+    const left = await actors.get(made.id, systemRequester);
+    expect(left).toMatchObject({ permissions: [], token_generation: made.token_generation + 1 });
+    const trail = await audit.list({ filter: { action: 'actors.withdraw' } }, [{ path: 'root', subtree: true }]);
+    expect(trail.items).toMatchObject([{ actorId: 'issuer:https://idp.example', after: { permissions: [], revoked_keys: 1 } }]);
+    await sources.withdraw(made.id, name.issuer);
+    expect(await actors.get(made.id, systemRequester)).toEqual(left);
+  });
+
+  test('stay as they are when they are of another source', async () => {
+    const { actors, sources } = await actorStage(await databases.open());
+    const made = await actors.create(described, systemRequester);
+    await sources.withdraw(made.id, name.issuer);
+    await sources.withdraw('act_none', name.issuer);
+    expect(await actors.get(made.id, systemRequester)).toEqual(made);
   });
 });

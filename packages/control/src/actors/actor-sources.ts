@@ -1,16 +1,16 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SallyportError } from '@sallyport/sdk';
-import type { AuditTrail } from '../audit/audit-trail.js';
+import type { AuditTrail, ChangeContext } from '../audit/audit-trail.js';
 import { canonicalJson } from '../database/canonical-json.js';
 import type { Database } from '../database/open-database.js';
 import { isReservedKey } from '../labels/label-grammar.js';
 import { authorityOf } from '../permissions/authority.js';
 import { type Permission, type Permissions, permissionsOf } from '../permissions/permission.js';
 import { type Actor, type ActorDescription, readActorDescription } from './actor.js';
-import { deleteActorKeys, findActorKeys, insertActorKey } from './actor-key-store.js';
+import { deleteActorKeys, findActorKeys, insertActorKey, revokeKeysOf } from './actor-key-store.js';
 import { keyRow } from './actor-keys.js';
-import { findActorsOf, wasDeleted } from './actor-store.js';
+import { findActor, findActorsOf, updateActor, wasDeleted } from './actor-store.js';
 import { type Actors, changeOf, systemRequester } from './actors.js';
 import { type PublicKey, parsePublicKeys } from './public-key.js';
 
@@ -48,14 +48,19 @@ export interface ActorSources {
   /**
    * The actor of a token, or of a person whom an identity provider vouches for, that comes with a description of it: created or changed if need be,
    * never with more permissions than `within`. An actor that was deleted stays deleted (`actor_not_found`), and one of another source stays as it is,
-   * but for a token, which also changes what was made by API.
+   * but for a token, which also changes what was made by API. In the audit trail the change stands as that of `issuer:ISSUER`.
    */
   define(
-    name: { readonly namespace: string; readonly external_id: string },
+    name: { readonly namespace: string; readonly external_id: string; readonly issuer: string },
     description: unknown,
     within: Permissions,
     source: 'token' | 'oidc',
   ): Promise<Actor>;
+  /**
+   * Takes all from an actor that an identity provider had vouched for, and does not any more: its permissions, its keys, and the tokens that this system
+   * has made for it. An actor of another source stays as it is.
+   */
+  withdraw(id: string, issuer: string): Promise<void>;
 }
 
 /** The sources of actors in this database. */
@@ -70,6 +75,8 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
         trx,
         gone.map(({ id }) => id),
       );
+      // As when a key is revoked.
+      if (gone.length > 0) await actors.endTokens(trx, actor.id, systemRequester.context);
       for (const key of added) await insertActorKey(trx, keyRow(actor.id, key, source, now()));
       const change = { before: { removed: gone.map((row) => row.thumbprint) }, after: { added: added.map((key) => key.thumbprint) } };
       await audit.record(trx, systemRequester.context, { ...changeOf(actor, 'set_keys'), ...change });
@@ -105,7 +112,7 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
   }
 
   async function define(
-    name: { namespace: string; external_id: string },
+    name: { namespace: string; external_id: string; issuer: string },
     input: unknown,
     within: Permissions,
     source: 'token' | 'oidc',
@@ -120,7 +127,7 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
     // The issuer grants: what it may not hand out it cannot put into a token either. To make and to change actors is what it is trusted with.
     const powers: Permission = { namespace: `${name.namespace}.**`, resources: ['actors'], verbs: ['create', 'update', 'get'] };
     const requester = {
-      context: systemRequester.context,
+      context: contextOf(name.issuer),
       authority: { ...authorityOf(permissionsOf([powers])), requireGrant: authorityOf(within).requireGrant },
     };
     if (known !== undefined) return actors.update(known.id, description, requester);
@@ -135,7 +142,26 @@ export function createActorSources({ database, actors, audit, now = Date.now }: 
     }
   }
 
-  return { sync, define };
+  async function withdraw(id: string, issuer: string): Promise<void> {
+    await database.transaction(async (trx) => {
+      const row = await findActor(trx, id);
+      if (row === undefined || row.source !== 'oidc') return;
+      const revoked = await revokeKeysOf(trx, id, now());
+      const permissions = (JSON.parse(row.permissions) as readonly Permission[]).map((entry) => ({ ...entry }));
+      if (revoked === 0 && permissions.length === 0) return;
+      await updateActor(trx, row, { permissions: '[]', updated_at: now() });
+      await actors.endTokens(trx, id, contextOf(issuer));
+      const change = { before: { permissions }, after: { permissions: [], revoked_keys: revoked } };
+      await audit.record(trx, contextOf(issuer), { ...changeOf(row, 'withdraw'), ...change });
+    });
+  }
+
+  return { sync, define, withdraw };
+}
+
+/** Whoever vouches for an actor makes the change. */
+function contextOf(issuer: string): ChangeContext {
+  return { actorId: `issuer:${issuer}` };
 }
 
 /** The actors of a directory of public keys: each file `NAME.pub` is the actor NAME with the keys in it. Other files are not looked at. */

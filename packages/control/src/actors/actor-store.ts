@@ -17,6 +17,8 @@ export interface ActorRow {
   permissions: string;
   source: ActorSource;
   version: number;
+  /** Tokens that this system has made for the actor are good only with this number in them. */
+  token_generation: number;
   created_at: number;
   updated_at: number;
   deleted_at: number | null;
@@ -93,4 +95,13 @@ export async function insertActor(trx: Queryable, row: ActorRow): Promise<void> 
 /** Changes the row if it still has the version that was read. */
 export async function updateActor(trx: Queryable, read: ActorRow, changes: Partial<ActorRow>): Promise<void> {
   await updateVersion(withTables<Tables>(trx).updateTable('actors').set(changes).where('id', '=', read.id), read);
+}
+
+/** Begins another generation of tokens for the live actor of this id, and answers its namespace. */
+export async function endTokensOf(trx: Queryable, id: string): Promise<string | undefined> {
+  const query = withTables<Tables>(trx)
+    .updateTable('actors')
+    .set((eb) => ({ token_generation: eb('token_generation', '+', 1) }));
+  const changed = query.where('id', '=', id).where('deleted_at', 'is', null).returning('namespace');
+  return (await changed.executeTakeFirst())?.namespace;
 }

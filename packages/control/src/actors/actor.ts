@@ -16,6 +16,8 @@ export interface Actor {
   readonly annotations: Readonly<Record<string, string>>;
   readonly source: ActorSource;
   readonly version: number;
+  /** Tokens that this system has made for the actor are good only with this number in them: it changes when all of them are to end. */
+  readonly token_generation: number;
   readonly created_at: number;
   readonly updated_at: number;
 }
@@ -33,14 +35,11 @@ export interface ActorDescription {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
-const externalId = z
-  .string()
-  .min(1)
-  .max(256)
-  .regex(/^[^\p{Cc}]*$/u);
+/** How somebody else calls an actor: 1 to 256 characters of text, none of them a control character. */
+export const externalIdSchema = z.string().min(1).max(256).refine(isPlainText, 'holds what is not text');
 const map = z.record(z.string(), z.string());
 const description = z.strictObject({
-  external_id: externalId,
+  external_id: externalIdSchema,
   namespace: z.string().refine(isNamespacePath).default('root'),
   permissions: z.unknown().optional(),
   labels: map.optional(),
@@ -65,4 +64,9 @@ export function actorOf(row: ActorRow, labels: Pick<Actor, 'labels' | 'annotatio
   const { deleted_at: _, permissions, ...rest } = row;
   // Written by ourselves, after it was read with the schema.
   return { ...rest, ...labels, permissions: JSON.parse(permissions) as readonly Permission[] };
+}
+
+// Lone surrogates are all stored as the same character: names that differ would become one.
+function isPlainText(text: string): boolean {
+  return text.isWellFormed() && !/\p{Cc}/u.test(text);
 }

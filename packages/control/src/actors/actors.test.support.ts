@@ -18,7 +18,7 @@ export async function actorStage(database: Database, now: () => number = Date.no
   const deleted: string[] = [];
   const onActorDeleted = [async (_: unknown, { id }: { readonly id: string }) => void deleted.push(id)];
   const actors = createActors({ database, namespaces, audit, sealer: testSealer, onActorDeleted, now });
-  const keys = createActorKeys({ database, actors, audit, now });
+  const keys = createActorKeys({ database, actors, audit, sealer: testSealer, now });
   const sources = createActorSources({ database, actors, audit, now });
   return { database, audit, namespaces, actors, keys, sources, deleted };
 }

@@ -1,8 +1,18 @@
+import { sql } from 'kysely';
 import { expect, test } from 'vitest';
+import type { Database } from '../database/open-database.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { inScope } from '../permissions/list-scope.js';
 import { systemRequester } from './actors.js';
 import { actorStage, all, newPublicKey, requester } from './actors.test.support.js';
+
+/** So many keys that were added and revoked; the one with the number n ended at the time n. */
+async function insertEndedKeys(database: Database, actorId: string, count: number): Promise<void> {
+  const numbers = sql`with recursive numbers (n) as (select 1 union all select n + 1 from numbers where n < ${sql.lit(count)})`;
+  const columns = sql`id, actor_id, thumbprint, algorithm, jwk, name, source, created_at, expires_at, revoked_at`;
+  const row = sql`'akey_' || n, ${sql.lit(actorId)}, 't' || n, 'EdDSA', '{}', null, 'api', 1, null, n`;
+  await database.transaction((trx) => sql`insert into actor_keys (${columns}) ${numbers} select ${row} from numbers`.execute(trx));
+}
 
 function failsWith(code: string) {
   return expect.objectContaining({ code });
@@ -123,6 +133,32 @@ describeOnBoth('actors', (databases) => {
     expect((await actors.list({ filter: { namespace: 'root.a.**', external_id: 'x' } }, systemRequester)).items).toHaveLength(2);
   });
 
+  test('a filter that is no namespace is said to be none', async () => {
+    const { actors } = await actorStage(await databases.open());
+    for (const namespace of ['root.*', 'nowhere', 'root.**.a', '']) {
+      await expect(actors.list({ filter: { namespace } }, systemRequester)).rejects.toThrow(failsWith('namespace_path_invalid'));
+    }
+  });
+
+  test('as many entries and ids as one actor may have are one list', async () => {
+    const { actors } = await actorStage(await databases.open());
+    const { id } = await actors.create({ namespace: 'root.a', external_id: 'x' }, systemRequester);
+    const entries = Array.from({ length: 255 }, (_, at) => ({ ...all(`root.a.n${at}.**`), resource_ids: [`i${at}`, `j${at}`, `k${at}`] }));
+    const by = requester([...entries, { ...all('root.a'), resource_ids: [id, ...Array.from({ length: 234 }, (_, at) => `l${at}`)] }]);
+    expect((await actors.list({}, by)).items.map((actor) => actor.id)).toEqual([id]);
+    expect((await actors.list({}, requester(entries))).items).toEqual([]);
+  });
+
+  test('a template of a label that the namespace hands down makes nobody mightier', async () => {
+    const { actors } = await actorStage(await databases.open());
+    const { id } = await actors.create(
+      { namespace: 'root.a', external_id: 'x', permissions: [all('root.a.{{labels.apxy/act/-/id}}')] },
+      systemRequester,
+    );
+    const actor = await actors.get(id, systemRequester);
+    expect(actors.authority({ ...actor, labels: { 'apxy/act/-/id': 'b' } }).permissions).toEqual({ kind: 'nothing' });
+  });
+
   test('an underscore in a namespace is no wildcard', async () => {
     const { actors } = await actorStage(await databases.open());
     await actors.create({ namespace: 'root.teamXa', external_id: 'x' }, systemRequester);
@@ -153,7 +189,7 @@ describeOnBoth('keys of actors', (databases) => {
     expect(await usable()).toEqual([second.thumbprint]);
     await keys.revoke(id, second.id, systemRequester);
     expect(await usable()).toEqual([]);
-    expect((await keys.list(id, systemRequester)).map((key) => key.revoked_at)).toEqual([null, time]);
+    expect((await keys.list(id, {}, systemRequester)).items.map((key) => key.revoked_at)).toEqual([null, time]);
     await expect(keys.revoke(id, 'akey_none', systemRequester)).rejects.toThrow(failsWith('actor_key_not_found'));
   });
 
@@ -172,6 +208,56 @@ describeOnBoth('keys of actors', (databases) => {
     const clerk = requester([{ namespace: 'root.a', resources: ['actors'], verbs: ['get', 'update'] }]);
     await expect(keys.add(id, { public_key: newPublicKey() }, clerk)).rejects.toThrow(failsWith('grant_exceeds_granter'));
     await keys.add(id, { public_key: newPublicKey() }, requester([all('root.a.**')]));
+  });
+
+  test('are in pages, and a cursor of one actor is none of another’s', async () => {
+    const { actors, keys } = await actorStage(await databases.open());
+    const { id } = await actors.create({ namespace: 'root.a', external_id: 'ada' }, systemRequester);
+    const { id: other } = await actors.create({ namespace: 'root.a', external_id: 'bob' }, systemRequester);
+    for (const _ of [1, 2, 3]) await keys.add(id, { public_key: newPublicKey() }, systemRequester);
+    const first = await keys.list(id, { limit: 2 }, systemRequester);
+    expect(first.items).toHaveLength(2);
+    const rest = await keys.list(id, { cursor: first.cursor }, systemRequester);
+    expect(new Set([...first.items, ...rest.items].map((key) => key.id)).size).toBe(3);
+    expect(rest.cursor).toBeUndefined();
+    await expect(keys.list(other, { cursor: first.cursor }, systemRequester)).rejects.toThrow(failsWith('cursor_invalid'));
+  });
+
+  test('that have ended are kept up to a number, those that ended last', async () => {
+    const { database, actors, keys } = await actorStage(await databases.open());
+    const name = { namespace: 'root.a', external_id: 'ada' };
+    const { id } = await actors.create(name, systemRequester);
+    const good = await keys.add(id, { public_key: newPublicKey() }, systemRequester);
+    await insertEndedKeys(database, id, 40_000);
+    const added = await keys.add(id, { public_key: newPublicKey() }, systemRequester);
+    const { items } = await keys.list(id, { limit: 1000 }, systemRequester);
+    expect(items).toHaveLength(256);
+    expect(
+      items
+        .filter((key) => key.revoked_at === null)
+        .map((key) => key.id)
+        .sort(),
+    ).toEqual([good.id, added.id].sort());
+    expect(Math.min(...items.flatMap((key) => key.revoked_at ?? []))).toBe(40_000 - 254 + 1);
+    expect((await keys.usable(name)).map(({ thumbprint }) => thumbprint)).toEqual([good.thumbprint, added.thumbprint]);
+  });
+
+  test('however many they are, end with their actor', async () => {
+    const { database, actors, keys } = await actorStage(await databases.open());
+    const name = { namespace: 'root.a', external_id: 'ada' };
+    const { id } = await actors.create(name, systemRequester);
+    const { id: other } = await actors.create({ ...name, external_id: 'bob' }, systemRequester);
+    await insertEndedKeys(database, id, 40_000);
+    await keys.add(other, { public_key: newPublicKey() }, systemRequester);
+    await actors.remove(id, systemRequester);
+    await expect(actors.get(id, systemRequester)).rejects.toThrow(failsWith('actor_not_found'));
+    expect(await keys.usable({ ...name, external_id: 'bob' })).toHaveLength(1);
+  });
+
+  test('are not for people of an identity provider, whose roles would not end them', async () => {
+    const { actors, keys } = await actorStage(await databases.open());
+    const { id } = await actors.create({ namespace: 'root.a', external_id: 'ada', source: 'oidc' }, systemRequester);
+    await expect(keys.add(id, { public_key: newPublicKey() }, systemRequester)).rejects.toThrow(failsWith('actor_key_not_allowed'));
   });
 
   test('end with their actor', async () => {

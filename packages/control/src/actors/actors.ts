@@ -11,16 +11,18 @@ import type { Queryable, Schema } from '../database/schema.js';
 import type { Sealer } from '../database/sealer.js';
 import { type LabelledResource, type LabelSet, labelNew, labelsOf, unlabel, updateLabels } from '../labels/label-service.js';
 import type { OnNamespaceDestroyed } from '../namespaces/namespace-destruction.js';
+import { parseNamespaceMatcher } from '../namespaces/namespace-matcher.js';
 import type { Namespaces } from '../namespaces/namespaces.js';
 import { type Authority, authorityOf } from '../permissions/authority.js';
 import { everything, type Permission, type Permissions } from '../permissions/permission.js';
 import { entriesOutside, renderPermissions, widestPermissions } from '../permissions/template.js';
 import { type Actor, type ActorDescription, actorOf, type Requester } from './actor.js';
-import { findActorKeys, revokeActorKeys } from './actor-key-store.js';
+import { revokeKeysOf } from './actor-key-store.js';
 import {
   type ActorConditions,
   type ActorRow,
   type ActorSource,
+  endTokensOf,
   findActor,
   findActorByName,
   findActorsIn,
@@ -44,7 +46,7 @@ export interface Actors {
   /** Rejects with `actor_not_found`, also when the requester may not read it. */
   get(id: string, by: Requester): Promise<Actor>;
   getByExternalId(namespace: string, externalId: string, by: Requester): Promise<Actor>;
-  /** In pages. Nothing that the requester may see at all is `permission_denied`. */
+  /** In pages. Nothing that the requester may see at all is `permission_denied`; what is no matcher is `namespace_path_invalid`. */
   list(request: PageRequest<ActorFilter>, by: Requester): Promise<Page<Actor>>;
   /** Maps replace the ones that are there. Rejects with `precondition_failed` when it has another version than `ifMatch` names. */
   update(id: string, changes: ActorDescription, by: Requester, ifMatch?: VersionCondition): Promise<Actor>;
@@ -59,6 +61,8 @@ export interface Actors {
   find(namespace: string, externalId: string): Promise<Actor | undefined>;
   /** The same by its id. */
   findById(id: string): Promise<Actor | undefined>;
+  /** In the transaction that ends what they were made with: no token that this system has made for the actor up to then is good afterwards. */
+  endTokens(trx: Queryable, id: string, who: ChangeContext): Promise<void>;
   /** What an actor may do under a token that limits itself to `restriction`. */
   authority(actor: Actor, restriction?: Permissions): Authority;
   /** To be called when a namespace is destroyed: its actors are deleted with all they have, some at a time. */
@@ -103,7 +107,7 @@ export function createActors(options: ActorsOptions): Actors {
     const time = now();
     const id = newId('act');
     const row: ActorRow = {
-      ...{ id, namespace, external_id: externalId, permissions: JSON.stringify(permissions), source, version: 1 },
+      ...{ id, namespace, external_id: externalId, permissions: JSON.stringify(permissions), source, version: 1, token_generation: 1 },
       ...{ created_at: time, updated_at: time, deleted_at: null },
     };
     const actor = actorOf(row, { labels, annotations });
@@ -141,6 +145,7 @@ export function createActors(options: ActorsOptions): Actors {
   async function list(request: PageRequest<ActorFilter>, { authority }: Requester): Promise<Page<Actor>> {
     const plan = planPage(actorList, request, sealer);
     const { namespace, ...conditions } = plan.filter;
+    if (namespace !== undefined) parseNamespaceMatcher(namespace);
     const scope = authority.scope({ resource: 'actors', verb: 'list', ...(namespace === undefined ? {} : { namespace }) });
     const page = await readPage(selectActors(database.db, scope, conditions), actorList, plan, sealer);
     const labels = await labelsOf(
@@ -200,11 +205,7 @@ export function createActors(options: ActorsOptions): Actors {
   async function removeRow(trx: Transaction<Schema>, row: ActorRow, actor: Actor, who: ChangeContext): Promise<void> {
     const time = now();
     await updateActor(trx, row, { deleted_at: time, updated_at: time });
-    await revokeActorKeys(
-      trx,
-      (await findActorKeys(trx, row.id)).map((key) => key.id),
-      time,
-    );
+    await revokeKeysOf(trx, row.id, time);
     await unlabel(trx, { type: 'act', id: row.id });
     for (const hook of onActorDeleted) await hook(trx, actor);
     await audit.record(trx, who, { ...changeOf(actor, 'delete'), before: auditedActor(actor) });
@@ -235,6 +236,10 @@ export function createActors(options: ActorsOptions): Actors {
     find,
     findById,
     onNamespaceDestroyed,
+    async endTokens(trx, id, who) {
+      const namespace = await endTokensOf(trx, id);
+      if (namespace !== undefined) await audit.record(trx, who, { action: 'actors.end_tokens', resourceType: 'actors', resourceId: id, namespace });
+    },
     authority: (actor, restriction) => authorityOf(renderPermissions(actor.permissions, actor), restriction),
     purge: (before, signal) => purge(database, softDeleted('actors'), { before, ...(signal === undefined ? {} : { signal }) }),
   };
@@ -277,7 +282,10 @@ export function requireGrantable(actor: Actor, authority: Authority): void {
 }
 
 /** How a change of an actor stands in the audit trail. */
-export function changeOf(actor: Actor, verb: string): { action: string; resourceType: string; resourceId: string; namespace: string } {
+export function changeOf(
+  actor: Pick<Actor, 'id' | 'namespace'>,
+  verb: string,
+): { action: string; resourceType: string; resourceId: string; namespace: string } {
   return { action: `actors.${verb}`, resourceType: 'actors', resourceId: actor.id, namespace: actor.namespace };
 }
 

@@ -93,7 +93,7 @@ export async function readPage<DB, Table extends keyof DB, Row extends object>(
   sealer: Sealer,
 ): Promise<Page<Row>> {
   const { columns } = plan.order;
-  const placeOf = (row: Row): (string | number)[] => columns.map((column) => (row as Record<string, string | number>)[column] as string | number);
+  const placeOf = (row: Row): (string | number)[] => columns.map((column) => (row as Readonly<Record<string, string | number>>)[column]);
   const items: Row[] = [];
   let weight = 0;
   let { after } = plan;

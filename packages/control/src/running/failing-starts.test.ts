@@ -4,6 +4,7 @@ import { SallyportError } from '@sallyport/sdk';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { onlyOn } from '../coordination/coordination.test.support.js';
+import { migrate } from '../database/migrate.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { migrateStores } from './open-stores.js';
 import { configOn, folder, openThings, served, takenPort } from './running.test.support.js';
@@ -76,7 +77,9 @@ describeOnBoth('a control plane that cannot start', (databases) => {
     });
 
     test('a server that lacks the tables of the task engine alone', async () => {
-      expect((await failure(configOn(await databases.migrated()))).code).toBe('schema_outdated');
+      const options = await databases.empty();
+      await migrate(databases.opened(options));
+      expect((await failure(configOn(options))).code).toBe('schema_outdated');
     });
 
     test('a server that is not there', async () => {

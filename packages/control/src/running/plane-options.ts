@@ -3,7 +3,7 @@ import type { ControlPlaneOptions } from '../control-plane.js';
 import type { BrowserSettings } from '../sign-in/browser-service.js';
 
 /** What of the configuration the control plane itself is made of. Lifetimes of tokens are seconds there. */
-export function planeOptions(config: ControlConfig): Omit<ControlPlaneOptions, 'database' | 'issuers'> {
+export function planeOptions(config: ControlConfig) {
   const { system_auth: auth, tasks } = config;
   return {
     globalKey: { current: auth.global_key.reveal(), previous: auth.previous_global_keys.map((key) => key.reveal()) },
@@ -14,10 +14,11 @@ export function planeOptions(config: ControlConfig): Omit<ControlPlaneOptions, '
     clockLeeway: auth.clock_leeway / 1000,
     idempotencyLifetimeMs: config.retention.idempotency_keys,
     browsers: { public: browserSettings(config, 'public'), 'admin-api': browserSettings(config, 'admin_api') },
+    keyUpkeep: { rotateAfterMs: auth.data_encryption_keys.rotation_interval, destroyAfterMs: auth.data_encryption_keys.destroy_after },
     retention: config.retention,
     configuredActors: { declared: auth.actors, directories: auth.actor_directories, schedule: auth.actor_sync_schedule },
     tasks: { retentionMs: tasks.retention, deadRetentionMs: tasks.dead_retention },
-  };
+  } satisfies Omit<ControlPlaneOptions, 'database' | 'issuers'>;
 }
 
 function browserSettings({ services, host_application: host, sign_in: signIn }: ControlConfig, name: 'public' | 'admin_api'): BrowserSettings {

@@ -11,8 +11,12 @@ import { type Asked, ask, endLater, folder, operatorKey } from './running.test.s
 const command = fileURLToPath(new URL('../../../cli/bin/sallyport.mjs', import.meta.url));
 if (!existsSync(new URL('../../../cli/dist/main.js', import.meta.url))) throw new Error('these tests run the built command: npm run build');
 
+/** Of the log of a process that has ended by itself. */
+const LINES_SHOWN = 20;
+
 /** A process of `sallyport serve` that is ready. */
 export interface ServeProcess {
+  /** Where it is; throws with the end of its log when it has ended by itself. */
   readonly url: (service: ServiceName) => string;
   /** Sends the signal, and resolves with the exit code once the process is gone; null when the signal ended it. */
   readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<number | null>;
@@ -67,21 +71,31 @@ export function installation(options: DatabaseOptions, changes: Readonly<Record<
 
   async function serve(...roles: string[]): Promise<ServeProcess> {
     const child = start('serve', ...roles);
-    const exited = new Promise<number | null>((resolve) => void child.once('close', resolve));
-    let errors = '';
-    child.stderr?.on('data', (chunk: Buffer) => {
-      errors += chunk.toString();
+    const lines: string[] = [];
+    let told = false;
+    let over: string | undefined;
+    child.stderr?.on('data', (chunk: Buffer) => void lines.push(chunk.toString()));
+    const exited = new Promise<number | null>((resolve) => {
+      child.once('close', (code) => {
+        over = `It ended with ${code}:\n${lines.slice(-LINES_SHOWN).join('\n')}`;
+        resolve(code);
+      });
     });
     const ports = await new Promise<Readonly<Record<string, number>>>((resolve, reject) => {
       createInterface({ input: child.stdout as NonNullable<typeof child.stdout> }).on('line', (line) => {
+        lines.push(line);
         const entry = JSON.parse(line) as { readonly msg: string } & Readonly<Record<string, number>>;
         if (entry.msg === 'The control plane is running') resolve(entry);
       });
-      void exited.then((code) => reject(new Error(`It ended with ${code}:\n${errors}`)));
+      void exited.then(() => reject(new Error(over)));
     });
     return {
-      url: (service) => `http://127.0.0.1:${ports[service]}`,
+      url: (service) => {
+        if (over !== undefined && !told) throw new Error(over);
+        return `http://127.0.0.1:${ports[service]}`;
+      },
       end: (signal) => {
+        told = true;
         child.kill(signal);
         return exited;
       },

@@ -1,6 +1,6 @@
 import type { Logger } from '@sallyport/gateway';
 import { SallyportError } from '@sallyport/sdk';
-import { syncConfiguredActors } from '../actors/actor-tasks.js';
+import { type ConfiguredActors, syncConfiguredActors } from '../actors/actor-tasks.js';
 import type { ControlConfig } from '../config/control-section.js';
 import { type ControlPlane, openControlPlane } from '../control-plane.js';
 import type { Bus } from '../coordination/bus.js';
@@ -92,7 +92,7 @@ export async function startControl(config: ControlConfig, { services, logger, ve
       },
       stopping: () => stopping,
     });
-    await syncActors(plane, config, log);
+    await syncActors(plane, options.configuredActors, log);
     const throttle = throttleBy(limiter, config.rate_limits, metrics);
     const listening: [ServiceName, ListeningService][] = [];
     for (const service of services) {
@@ -138,9 +138,8 @@ async function end(busy: Busy, drainMs: number, hurry: AbortSignal | undefined, 
 }
 
 /** Before anybody is served, so that whoever the file names can sign in at once. */
-async function syncActors({ sources, namespaces }: ControlPlane, { system_auth: auth }: ControlConfig, log: ControlLog): Promise<void> {
-  const { actors: declared, actor_directories: directories, actor_sync_schedule: schedule } = auth;
-  const { conflicts, left_out: leftOut } = await syncConfiguredActors({ sources, namespaces }, { declared, directories, schedule });
+async function syncActors({ sources, namespaces }: ControlPlane, configuredActors: ConfiguredActors, log: ControlLog): Promise<void> {
+  const { conflicts, left_out: leftOut } = await syncConfiguredActors({ sources, namespaces }, configuredActors);
   for (const name of conflicts) {
     log.trouble(new SallyportError('actor_exists', { detail: `The actor ${JSON.stringify(name)} was made elsewhere, and is left as it is.` }));
   }

@@ -22,10 +22,9 @@ export function throttleBy(
     throw new SallyportError('rate_limited', { members: { retry_after: resetMs / 1000 } });
   }
   return {
-    admit: async (address) => refuseUnless('failed_authentication', await limiter.check('failed_authentication', addressKey(address))),
     charge: async (address) => {
       metrics.failedAuthentication();
-      await limiter.consume('failed_authentication', addressKey(address));
+      refuseUnless('failed_authentication', await limiter.consume('failed_authentication', addressKey(address)));
     },
     count: async (caller, address) => {
       const name = caller === null ? 'address' : 'actor';

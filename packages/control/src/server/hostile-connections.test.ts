@@ -178,7 +178,11 @@ test.each([
   ['this machine', ['127.0.0.0/8'], '203.0.113.9'],
 ])('with a forwarded address, trusting %s', async (_, trustedProxies, address) => {
   const charged: string[] = [];
-  const throttle = { charge: async () => {}, count: async (_: unknown, from: string) => (charged.push(from), {}) };
+  const count = async (_: unknown, from: string): Promise<Record<string, string>> => {
+    charged.push(from);
+    return {};
+  };
+  const throttle = { charge: async () => {}, count };
   const { url } = await serve([echo], { throttle, ...(trustedProxies === undefined ? {} : { trustedProxies }) });
   const answer = await fetch(`${url}/echo/a`, { headers: { 'x-forwarded-for': '198.51.100.1, 203.0.113.9' } });
   expect(await answer.json()).toMatchObject({ address });

@@ -51,10 +51,9 @@ function objectVisitor(shape: Readonly<Record<string, z.ZodType>>): Visit | null
   return (value, around, each, path) => {
     if (!isObject(value)) return value;
     const namespace = typeof value.namespace === 'string' ? value.namespace : around;
-    const changed = members.flatMap(([key, visit]) =>
-      Object.hasOwn(value, key) ? [[key, visit(value[key], namespace, each, `${path}.${key}`)]] : [],
-    );
-    return { ...value, ...Object.fromEntries(changed) };
+    const masked: Record<string, unknown> = { ...value };
+    for (const [key, visit] of members) if (Object.hasOwn(value, key)) masked[key] = visit(value[key], namespace, each, `${path}.${key}`);
+    return masked;
   };
 }
 

@@ -16,6 +16,8 @@ export type Caller =
       readonly token: VerifiedToken;
       /** The session of the same actor that came along with the token, and counts for nothing beside it. */
       readonly beside: Session | undefined;
+      /** The session of another actor that came along: it stays as it is, unless the token begins one in its place. */
+      readonly displaced: Session | undefined;
     };
 
 /** What a request may bring along. */
@@ -26,7 +28,7 @@ export interface Credentials extends TokenCarrier {
 
 interface CallerOptions {
   readonly authenticate: (carrier: TokenCarrier, audience: string, signal?: AbortSignal) => Promise<Authentication>;
-  readonly sessions: Pick<Sessions, 'authenticate' | 'end'>;
+  readonly sessions: Pick<Sessions, 'authenticate'>;
 }
 
 /** The caller, and whether the browser is to forget its cookie because it stands for no session. */
@@ -37,26 +39,21 @@ export interface IdentifiedCaller {
 
 /**
  * Makes the function that says who is calling, by token or by session. The token decides: one that does not hold is an error whatever session comes
- * along, and a session of somebody else than the token names is ended. A cookie that stands for no session is no error.
+ * along, and a session of somebody else than the token names counts for nothing and is left alone, because any page can send a browser here with a
+ * token of its own. A cookie that stands for no session is no error.
  */
 export function createCallerIdentification({ authenticate, sessions }: CallerOptions) {
-  return async (
-    credentials: Credentials,
-    service: string,
-    who: { readonly requestId?: string; readonly signal?: AbortSignal } = {},
-  ): Promise<IdentifiedCaller> => {
+  return async (credentials: Credentials, service: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<IdentifiedCaller> => {
     const { session: cookie, ...carrier } = credentials;
-    const byToken = await authenticate(carrier, service, who.signal);
+    const byToken = await authenticate(carrier, service, signal);
     const bySession = await sessions.authenticate(cookie, service);
     const forgetCookie = cookie !== undefined && bySession === undefined;
     if (byToken.kind === 'anonymous') {
       return { caller: bySession === undefined ? { kind: 'anonymous' } : { kind: 'session', ...bySession }, forgetCookie };
     }
     const { actor, authority, token } = byToken;
-    if (bySession === undefined || bySession.actor.id === actor.id) {
-      return { caller: { kind: 'token', actor, authority, token, beside: bySession?.session }, forgetCookie };
-    }
-    await sessions.end(bySession.session, 'conflict', { actorId: actor.id, requestId: who.requestId });
-    return { caller: { kind: 'token', actor, authority, token, beside: undefined }, forgetCookie: true };
+    const own = bySession?.actor.id === actor.id;
+    const [beside, displaced] = own ? [bySession?.session, undefined] : [undefined, bySession?.session];
+    return { caller: { kind: 'token', actor, authority, token, beside, displaced }, forgetCookie };
   };
 }

@@ -26,7 +26,7 @@ async function initiationStage(database: Database) {
     ['sallyport', systemIssuer(keyring, 3600)],
   ]);
   const verify = createTokenVerifier({ issuers, actorKeys: async () => [], useNonce: storedNonces(database), clock: () => clock.now });
-  const identify = createCallerIdentification({ authenticate: createAuthenticator({ verify, actors, sources }), sessions });
+  const identify = createCallerIdentification({ authenticate: createAuthenticator({ verify, actors, sources, sessions }), sessions });
   const initiate = createInitiation({
     ...{ service: 'public', sessions, returnUrls: returnUrls([back]), configuration: () => ({ title: 'Market' }) },
     initiateSessionUrl: 'https://host.example.com/login?app=1#top',
@@ -39,7 +39,7 @@ async function initiationStage(database: Database) {
     return sign(host, { sub: 'ada', namespace: 'root.a', aud: 'public', iat: now, exp: now + 60, nonce: `non_${nonces}`, ...claims });
   };
   const call = async (credentials: { auth_token?: string; session?: string }, returnUrl: string | undefined = back) => {
-    const { caller } = await identify(credentials, 'public', { requestId: 'req_1' });
+    const { caller } = await identify(credentials, 'public');
     return initiate({ caller, returnUrl, requestId: 'req_1' });
   };
   return { ...stage, identify, call, mint, token };
@@ -79,7 +79,7 @@ describeOnBoth('initiating a session', (databases) => {
     const { call, mint, token, clock, ada } = await initiationStage(await databases.open());
     const { opened } = await call({ auth_token: await token() });
     expect(opened?.session.expires_at).toBe(clock.now + 12 * 3_600_000);
-    const minted = await mint.mint({ namespace: ada.namespace, external_id: 'ada', audiences: ['public'], lifetime: 90, singleUse: true });
+    const minted = await mint({ actor: ada, audiences: ['public'], lifetime: 90, singleUse: true });
     const bounded = await call({ auth_token: minted.token.reveal() });
     expect(bounded.opened?.session.expires_at).toBe(clock.now + 90_000);
   });
@@ -95,7 +95,7 @@ describeOnBoth('initiating a session', (databases) => {
 
   test('a token that counts more than once begins no session, whoever signed it', async () => {
     const { call, mint, token, ada, actions } = await initiationStage(await databases.open());
-    const minted = await mint.mint({ namespace: ada.namespace, external_id: 'ada', audiences: ['public'], lifetime: 90 });
+    const minted = await mint({ actor: ada, audiences: ['public'], lifetime: 90 });
     for (const auth_token of [await token({ nonce: undefined }), await token({ nonce: undefined, jti: 'jti_1' }), minted.token.reveal()]) {
       await expect(call({ auth_token })).rejects.toThrow(failsWith('session_token_reusable'));
     }
@@ -123,14 +123,22 @@ describeOnBoth('who is calling', (databases) => {
     expect(both).toMatchObject({ caller: { kind: 'token', beside: { id: session.id } }, forgetCookie: false });
   });
 
-  test('a token of somebody else ends the session', async () => {
-    const { identify, open, token, sessions, bob, actions } = await initiationStage(await databases.open());
-    const { cookie } = await open();
+  test('a token of somebody else counts, and leaves the session alone unless it begins one in its place', async () => {
+    const { identify, call, open, token, sessions, bob, actions } = await initiationStage(await databases.open());
+    const { cookie, session } = await open();
     const { caller, forgetCookie } = await identify({ session: cookie.reveal(), auth_token: await token({ sub: 'bob' }) }, 'public');
-    expect(caller).toMatchObject({ kind: 'token', actor: { id: bob.id }, beside: undefined });
-    expect(forgetCookie).toBe(true);
+    expect(caller).toMatchObject({ kind: 'token', actor: { id: bob.id }, beside: undefined, displaced: { id: session.id } });
+    expect(forgetCookie).toBe(false);
+    expect(await sessions.authenticate(cookie.reveal(), 'public')).toBeDefined();
+    expect(await actions()).toEqual(['sessions.open']);
+    // A token that begins no session ends none either.
+    const reusable = await token({ sub: 'bob', nonce: undefined });
+    await expect(call({ session: cookie.reveal(), auth_token: reusable })).rejects.toThrow(failsWith('session_token_reusable'));
+    expect(await sessions.authenticate(cookie.reveal(), 'public')).toBeDefined();
+    const { current } = await call({ session: cookie.reveal(), auth_token: await token({ sub: 'bob' }) });
+    expect(current.actor.id).toBe(bob.id);
     expect(await sessions.authenticate(cookie.reveal(), 'public')).toBeUndefined();
-    expect(await actions()).toEqual(['sessions.open', 'sessions.conflict']);
+    expect(await actions()).toEqual(['sessions.open', 'sessions.conflict', 'sessions.open']);
   });
 
   test('a token that does not hold is an error, whatever session comes along, and leaves it alone', async () => {

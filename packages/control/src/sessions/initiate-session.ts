@@ -37,7 +37,7 @@ export interface Initiation {
 
 /**
  * Makes what answers `POST /session/_initiate`. Without session and token: `session_required`, whose member `redirect_url` leads to the host and back to
- * the return URL. With a token: a new session, limited as the token is, and the one that the browser had before ends. With a session: that one.
+ * the return URL. With a token: a new session, limited as the token is, and the one that the browser had before ends, whosever it was. With a session: that one.
  *
  * The token has to be one that counts once (`session_token_reusable`): it comes along in a URL, and a token that was read from a log, a history or a
  * program that holds it for its own calls is not to become somebody's browser.
@@ -56,10 +56,10 @@ export function createInitiation({ service, sessions, returnUrls, initiateSessio
     // Before the session is made: a session whose cookie is never written would be in nobody's hand.
     const told = await configuration();
     if (caller.kind === 'session') return { current: caller, opened: undefined, configuration: told };
-    const { actor, token, beside } = caller;
+    const { actor, token, beside, displaced } = caller;
     if (!token.single_use) throw new SallyportError('session_token_reusable');
     const notAfter = token.signer === 'system' ? token.expires * 1000 : undefined;
-    const made = { actor, service, restriction: token.restriction, signedInBy: 'token', notAfter, replaces: beside, client };
+    const made = { actor, service, restriction: token.restriction, signedInBy: 'token', notAfter, replaces: beside ?? displaced, client };
     const opened = await sessions.open(made, requestId);
     return { current: opened, opened, configuration: told };
   };

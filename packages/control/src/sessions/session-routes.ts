@@ -86,7 +86,7 @@ export function sessionOperations({ sessions, browsers }: SessionRoutes): readon
         const headers = { 'set-cookie': cookie.clear() };
         const session = caller === null ? undefined : currentSession(caller);
         if (caller === null || session === undefined) return { body: {}, headers };
-        await sessions.end(session, 'terminate', caller.by.context);
+        await sessions.end(session, caller.by.context);
         try {
           const url = await signIn.logoutUrl(session.signed_in_by, back, signal);
           return { body: url === undefined ? {} : { logout_url: url }, headers };

@@ -115,7 +115,7 @@ describeOnBoth('sessions', (databases) => {
     clock.now += 10 * MINUTE;
     await Promise.all([
       ...Array.from({ length: 4 }, () => sessions.authenticate(cookie.reveal(), 'public')),
-      ...Array.from({ length: 3 }, () => sessions.end(session, 'terminate', { actorId: session.actor_id })),
+      ...Array.from({ length: 3 }, () => sessions.end(session, { actorId: session.actor_id })),
     ]);
     expect(await sessions.authenticate(cookie.reveal(), 'public')).toBeUndefined();
     expect(await actions()).toEqual(['sessions.open', 'sessions.terminate']);

@@ -42,14 +42,11 @@ export interface NewSession {
   readonly signedInBy: string;
   /** When it ends at the latest, whatever the lifetimes say. */
   readonly notAfter?: number | undefined;
-  /** The session of the same browser, which ends with this. */
+  /** The session of the same browser, which ends with this, whosever it is. */
   readonly replaces?: Session | undefined;
   /** What its list entry says about the browser. */
   readonly client?: { readonly address?: string | undefined; readonly userAgent?: string | undefined } | undefined;
 }
-
-/** Why a session is ended by the one who has it, as the audit trail has it. */
-type EndReason = 'terminate' | 'replace' | 'conflict';
 
 /** The sessions. */
 export interface Sessions {
@@ -60,8 +57,10 @@ export interface Sessions {
    * actor that is gone. Using a session moves its end on, with a write at most every twentieth of the idle lifetime.
    */
   authenticate(cookie: string | undefined, service: string): Promise<AuthenticatedSession | undefined>;
+  /** Whether the session of this id has not ended. */
+  lasts(id: string): Promise<boolean>;
   /** Ends it at once. One that has ended already stays so. */
-  end(session: Session, reason: EndReason, who: ChangeContext): Promise<void>;
+  end(session: Session, who: ChangeContext): Promise<void>;
   /** In pages, those that have not ended. Nothing that the requester may see at all is `permission_denied`. */
   list(request: PageRequest<SessionFilter>, by: Requester): Promise<Page<Session>>;
   /** Those of the actor who is signed in, at all services. */
@@ -71,7 +70,7 @@ export interface Sessions {
   /** Ends one of the sessions of the actor who is signed in. Rejects with `session_not_found`. */
   revokeOwn(current: Pick<AuthenticatedSession, 'actor'>, id: string, who: ChangeContext): Promise<void>;
   /**
-   * Ends all sessions of an actor and answers how many; all or none. Rejects with `actor_not_found`, also when the requester may neither do this nor
+   * Ends all sessions of an actor, and the tokens that this system has made for it, and answers how many sessions; all or none. Rejects with `actor_not_found`, also when the requester may neither do this nor
    * read the actor, or `permission_denied`.
    */
   revokeAll(actorId: string, by: Requester): Promise<number>;
@@ -87,7 +86,7 @@ export interface Sessions {
 
 export interface SessionsOptions {
   readonly database: Database;
-  readonly actors: Pick<Actors, 'get' | 'findById' | 'authority'>;
+  readonly actors: Pick<Actors, 'get' | 'findById' | 'authority' | 'endTokens'>;
   readonly audit: AuditTrail;
   readonly sealer: Sealer;
   /** By service. */
@@ -138,7 +137,7 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
     };
     const who: ChangeContext = { actorId: actor.id, requestId };
     await database.transaction(async (trx) => {
-      if (replaces !== undefined) await endRow(trx, replaces, 'replace', who);
+      if (replaces !== undefined) await endRow(trx, replaces, replaces.actor_id === actor.id ? 'replace' : 'conflict', who);
       for (const old of (await findSessionsOf(trx, actor.id)).slice(MOST_SESSIONS - 1)) await endRow(trx, sessionOf(old), 'replace', who);
       await insertSession(trx, row);
       await audit.record(trx, who, { ...changeOf(row, 'open'), after: audited(sessionOf(row)) });
@@ -225,6 +224,7 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
 
   async function endAll(actorId: string, who: ChangeContext): Promise<number> {
     return database.transaction(async (trx) => {
+      await actors.endTokens(trx, actorId, who);
       const rows = await findSessionsOf(trx, actorId);
       for (const row of rows) await endRow(trx, sessionOf(row), 'revoke', who);
       return rows.length;
@@ -243,7 +243,8 @@ export function createSessions({ database, actors, audit, sealer, lifetimes = {}
   return {
     open,
     authenticate,
-    end: (session, reason, who) => database.transaction((trx) => endRow(trx, session, reason, who)),
+    lasts: async (id) => (await findSession(database.db, id, now())) !== undefined,
+    end: (session, who) => database.transaction((trx) => endRow(trx, session, 'terminate', who)),
     list,
     listOwn,
     revoke,

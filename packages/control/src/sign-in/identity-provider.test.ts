@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type IdentityProvider, openIdentityProvider } from './identity-provider.js';
 import { type IdentityProviderInput, readIdentityProvider } from './identity-provider-config.js';
 import {
@@ -26,6 +26,7 @@ afterAll(async () => {
   await real.close();
 });
 afterEach(() => {
+  vi.useRealTimers();
   for (const name of Object.keys(script) as (keyof Script)[]) delete script[name];
 });
 
@@ -125,7 +126,7 @@ describe('what an identity provider says', () => {
 
   test('the provider is discovered once for many at once, anew after an hour, and what is known stays good while it is down', async () => {
     const clock = { now: 0 };
-    const provider = open({}, { now: () => clock.now, timeoutMs: 200 });
+    const provider = open({}, { clock: () => clock.now, timeoutMs: 200 });
     const checks = await provider.newChecks();
     const ask = () => provider.authorizationUrl(checks);
     const urls = await Promise.all(Array.from({ length: 5 }, ask));
@@ -137,6 +138,19 @@ describe('what an identity provider says', () => {
     clock.now += 3_600_000;
     script.hangs = true;
     expect(await ask()).toBe(urls[0]);
+  });
+
+  test('the provider is discovered anew after an hour, also when the clock was wrong in between and was put right', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'] });
+    const provider = open();
+    const checks = await provider.newChecks();
+    const right = Date.now();
+    vi.setSystemTime(right + 365 * 86_400_000);
+    await provider.authorizationUrl(checks);
+    vi.setSystemTime(right);
+    vi.advanceTimersByTime(3_600_000);
+    await provider.authorizationUrl(checks);
+    expect(script.discoveries).toBe(2);
   });
 
   test('is asked of the userinfo endpoint too where that is configured; the ID token has the last word', async () => {

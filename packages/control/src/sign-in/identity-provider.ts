@@ -31,7 +31,8 @@ export interface IdentityProvider {
 export interface IdentityProviderOptions {
   /** How long one answer may take, in milliseconds. 10 s when left out. */
   readonly timeoutMs?: number;
-  readonly now?: () => number;
+  /** Never runs backwards: after a clock that is put right, nothing would be discovered anew for long. */
+  readonly clock?: () => number;
 }
 
 type Client = typeof import('openid-client');
@@ -42,7 +43,7 @@ const LARGEST_ANSWER = 1024 * 1024;
 /** A provider. Nothing is fetched, and the OpenID client is not loaded, before somebody signs in. */
 export function openIdentityProvider(
   config: IdentityProviderConfig,
-  { timeoutMs = 10_000, now = Date.now }: IdentityProviderOptions = {},
+  { timeoutMs = 10_000, clock = () => performance.now() }: IdentityProviderOptions = {},
 ): IdentityProvider {
   const timeout = timeoutMs / 1000;
   // The client takes no signal for a call, so it reaches the fetch of that call this way.
@@ -79,11 +80,11 @@ export function openIdentityProvider(
 
   /** One discovery at a time, whoever asks; who gives up leaves it to the others. What is known is used while a new one fails. */
   async function configured(client: Client, signal: AbortSignal | undefined): Promise<Configuration> {
-    if (known === undefined || now() - known.at >= DISCOVERY_MAX_AGE) {
+    if (known === undefined || clock() - known.at >= DISCOVERY_MAX_AGE) {
       discovery ??= signals
         .run(undefined, () => discover(client))
         .then((configuration) => {
-          known = { configuration, at: now() };
+          known = { configuration, at: clock() };
           return configuration;
         })
         .finally(() => {

@@ -15,7 +15,7 @@ import type { MappedPerson } from './role-mapping.js';
 export interface PeopleOptions {
   readonly database: Database;
   readonly actors: Pick<Actors, 'find'>;
-  readonly sources: Pick<ActorSources, 'define'>;
+  readonly sources: Pick<ActorSources, 'define' | 'withdraw'>;
   readonly sessions: Pick<Sessions, 'endAll'>;
   readonly now?: () => number;
 }
@@ -24,10 +24,13 @@ export interface PeopleOptions {
 export interface People {
   /**
    * The actor of a person, made or changed to be what the roles say. Rejects with `sign_in_actor_deleted` when it was deleted, also when somebody has
-   * made another one of this name since, and with `sign_in_actor_taken` when the name is somebody else's. What else the person is here loses its sessions.
+   * made another one of this name since, and with `sign_in_actor_taken` when the name is somebody else's. What else the person is here loses what `expel` takes.
    */
   enter(identity: Identity, person: MappedPerson): Promise<Actor>;
-  /** Ends all sessions of a person who has no role any more. */
+  /**
+   * Takes all from a person who has no role any more: permissions, keys, tokens of this system and sessions. An actor with its name stays, and is what
+   * the roles say when the person comes back with some.
+   */
   expel(identity: Identity): Promise<void>;
   /** To be called in the transaction that deletes the actor. */
   readonly onActorDeleted: (trx: Transaction<Schema>, actor: Actor) => Promise<void>;
@@ -46,9 +49,9 @@ export function createPeople({ database, actors, sources, sessions, now = Date.n
     // The actor had been begun here and never made, and somebody made another one of this name since.
     if (row.actor_id === null && there !== undefined && there.source !== 'oidc') throw new SallyportError('sign_in_actor_taken');
     const within = permissionsOf([{ namespace: `${row.namespace}.**`, resources: ['*'], verbs: ['*'] }]);
-    const actor = await defined({ ...name, permissions: person.permissions, labels: person.labels }, within);
+    const actor = await defined(identity, { ...name, permissions: person.permissions, labels: person.labels }, within);
     if (row.actor_id === null) await bindIdentity(database.db, row, actor.id);
-    await endOthers(identity, actor.id);
+    await takeAll(identity, actor.id);
     return actor;
   }
 
@@ -76,24 +79,26 @@ export function createPeople({ database, actors, sources, sessions, now = Date.n
     return (await findIdentities(database.db, identity)).find((row) => row.namespace === namespace);
   }
 
-  async function defined(description: MappedPerson, within: ReturnType<typeof permissionsOf>): Promise<Actor> {
+  async function defined({ issuer }: Identity, description: MappedPerson, within: ReturnType<typeof permissionsOf>): Promise<Actor> {
     try {
-      return await sources.define(description, description, within, 'oidc');
+      return await sources.define({ ...description, issuer }, description, within, 'oidc');
     } catch (error) {
       if (error instanceof SallyportError && error.code === 'actor_not_found') throw new SallyportError('sign_in_actor_deleted', { cause: error });
       throw error;
     }
   }
 
-  async function endOthers(identity: Identity, kept: string | undefined): Promise<void> {
+  async function takeAll(identity: Identity, kept: string | undefined): Promise<void> {
     for (const { actor_id: actorId } of await findIdentities(database.db, identity)) {
-      if (actorId !== null && actorId !== kept) await sessions.endAll(actorId, systemRequester.context);
+      if (actorId === null || actorId === kept) continue;
+      await sources.withdraw(actorId, identity.issuer);
+      await sessions.endAll(actorId, systemRequester.context);
     }
   }
 
   return {
     enter,
-    expel: (identity) => endOthers(identity, undefined),
+    expel: (identity) => takeAll(identity, undefined),
     onActorDeleted: (trx, actor) => markDeleted(trx, actor.id, now()),
     purge: (before, signal) => purge(database, deletedIdentities, { before, ...(signal === undefined ? {} : { signal }) }),
   };

@@ -241,7 +241,7 @@ describeOnBoth('signing in', (databases) => {
       return identity;
     };
     const [bare, made, taken] = [await begun('bare'), await begun('made'), await begun('taken')];
-    const { id } = await sources.define(person('made'), person('made'), everything, 'oidc');
+    const { id } = await sources.define({ ...person('made'), issuer: 'https://a.example' }, person('made'), everything, 'oidc');
     await actors.create({ namespace: 'root.a', external_id: 'taken' }, systemRequester);
     expect((await people.enter(bare, person('bare'))).external_id).toBe('bare');
     expect((await people.enter(made, person('made'))).id).toBe(id);

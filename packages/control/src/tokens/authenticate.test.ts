@@ -5,7 +5,8 @@ import type { Database } from '../database/open-database.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { createAuthenticator } from './authenticate.js';
 import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
-import { createTokenMint, type Grantor } from './mint-token.js';
+import { createTokenMint } from './mint-token.js';
+import { createNarrowerTokens, type Grantor } from './narrower-tokens.js';
 import { purgeNonces, storedNonces } from './nonce-store.js';
 import { systemKeyring } from './system-keyring.js';
 import { agentPermission, forge, NOON, NOW, newSigner, sign, verifierOf } from './tokens.test.support.js';
@@ -15,6 +16,7 @@ import { createTokenVerifier } from './verify-token.js';
 const host = newSigner('P-256');
 const ada = newSigner('ed25519');
 const name = { namespace: 'root.a', external_id: 'ada' };
+const who = { actorId: 'act_somebody' };
 
 async function tokenStage(database: Database) {
   const actorsStage = await actorStage(database, () => NOON);
@@ -27,17 +29,27 @@ async function tokenStage(database: Database) {
   ]);
   const actorKeys = async (actor: typeof name) => (await keys.usable(actor)).map((key) => publicVerificationKey(key));
   const verify = createTokenVerifier({ issuers, actorKeys, useNonce: storedNonces(database), clock: () => NOON });
-  const authenticate = createAuthenticator({ verify, actors, sources });
+  const sessionsThere = new Set(['sess_1']);
+  const sessions = { lasts: async (id: string) => sessionsThere.has(id) };
+  const authenticate = createAuthenticator({ verify, actors, sources, sessions });
   const mint = createTokenMint({ issuer: 'sallyport', keyring, longestLife: 3600, clock: () => NOON });
+  const tokens = createNarrowerTokens({ database, audit: actorsStage.audit, mint });
+  const narrow = (...[caller, content]: [Grantor, Parameters<typeof tokens.narrow>[1]]) => tokens.narrow(caller, content, who);
   const as = async (token: string) => {
     const caller = await authenticate({ authorization: `Bearer ${token}` }, 'api');
     if (caller.kind === 'anonymous') throw new Error('nobody');
     return caller;
   };
   const grantor = ({ actor, authority, token }: Awaited<ReturnType<typeof as>>): Grantor => ({
-    ...{ actor, authority, audiences: token.audiences, notAfter: token.restriction === undefined ? undefined : token.expires },
+    ...{
+      actor,
+      authority,
+      audiences: token.audiences,
+      session: token.system?.session_id,
+      notAfter: token.restriction === undefined ? undefined : token.expires,
+    },
   });
-  return { ...actorsStage, authenticate, as, mint, grantor };
+  return { ...actorsStage, authenticate, as, mint, narrow, grantor, sessionsThere };
 }
 
 const request = { namespace: 'root.a', resource: 'connections', verb: 'get', resource_id: 'cxn_1' };
@@ -93,7 +105,7 @@ describeOnBoth('authentication', (databases) => {
     expect(caller.authority.permits(request)).toBe(true);
     expect(caller.authority.permits({ ...request, verb: 'proxy' })).toBe(false);
     expect((await actors.get(id, systemRequester)).version).toBe(1);
-    await keys.revoke(id, (await keys.list(id, systemRequester))[0]?.id ?? '', requester([all('root.**')]));
+    await keys.revoke(id, (await keys.list(id, {}, systemRequester)).items[0]?.id ?? '', requester([all('root.**')]));
     await expect(as(await sign(ada, { iss: 'ada', namespace: 'root.a' }))).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
   });
 
@@ -118,36 +130,82 @@ describeOnBoth('authentication', (databases) => {
   });
 
   test('an agent’s token goes down to a connection, a method and a path, and cannot make itself a wider or a longer one', async () => {
-    const { as, mint, grantor } = await tokenStage(await databases.open());
+    const { as, narrow, grantor } = await tokenStage(await databases.open());
     const caller = await as(await sign(host, { namespace: 'root.a', actor: { ...name, permissions: [all('root.a.**')] } }));
-    const agentToken = await mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [agentPermission] });
+    const agentToken = await narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [agentPermission] });
     const agent = await as(agentToken.token.reveal());
     const call = { namespace: 'root.a', resource: 'connections', verb: 'proxy', resource_id: 'cxn_1', proxied: { method: 'GET', path: '/repos/x' } };
     expect(agent.authority.permits(call)).toBe(true);
     expect(agent.authority.permits({ ...call, proxied: { method: 'DELETE', path: '/repos/x' } })).toBe(false);
     expect(agent.authority.permits({ ...call, proxied: { method: 'GET', path: '/repos/../user' } })).toBe(false);
-    const wider = mint.narrow(grantor(agent), { audiences: ['api'], lifetime: 60, permissions: [{ ...agentPermission, methods: ['GET', 'POST'] }] });
+    const wider = narrow(grantor(agent), { audiences: ['api'], lifetime: 60, permissions: [{ ...agentPermission, methods: ['GET', 'POST'] }] });
     await expect(wider).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
-    const again = await mint.narrow(grantor(agent), { audiences: ['api'], lifetime: 3000 });
+    const again = await narrow(grantor(agent), { audiences: ['api'], lifetime: 3000 });
     expect(again.expires).toBe(agentToken.expires);
     expect((await as(again.token.reveal())).authority.permissions).toEqual(agent.authority.permissions);
-    await expect(mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
+    await expect(narrow(grantor(caller), { audiences: ['api'], lifetime: 3601 })).rejects.toThrow(
       expect.objectContaining({ code: 'token_request_invalid' }),
     );
-    const elsewhere = mint.narrow(grantor(caller), { audiences: ['api', 'admin-api'], lifetime: 60 });
+    const elsewhere = narrow(grantor(caller), { audiences: ['api', 'admin-api'], lifetime: 60 });
     await expect(elsewhere).rejects.toThrow(expect.objectContaining({ code: 'grant_exceeds_granter' }));
-    await expect(mint.narrow(grantor(caller), { audiences: [], lifetime: 60 })).rejects.toThrow(
+    await expect(narrow(grantor(caller), { audiences: [], lifetime: 60 })).rejects.toThrow(
       expect.objectContaining({ code: 'token_request_invalid' }),
     );
-    const nothing = await mint.narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [] });
+    const nothing = await narrow(grantor(caller), { audiences: ['api'], lifetime: 60, permissions: [] });
     expect((await as(nothing.token.reveal())).authority.permissions).toEqual({ kind: 'nothing' });
   });
 
   test('a token of this system for single use is used once', async () => {
     const { as, mint } = await tokenStage(await databases.open());
-    await as(await sign(host, { namespace: 'root.a', actor: name }));
-    const { token } = await mint.mint({ ...name, audiences: ['api'], lifetime: 60, singleUse: true });
+    const { actor } = await as(await sign(host, { namespace: 'root.a', actor: name }));
+    const { token } = await mint({ actor, audiences: ['api'], lifetime: 60, singleUse: true });
     await as(token.reveal());
     await expect(as(token.reveal())).rejects.toThrow(expect.objectContaining({ code: 'token_replayed' }));
+  });
+
+  test('a token of this system holds for the actor that it was made for, not for the next one of this name', async () => {
+    const { actors, as, mint } = await tokenStage(await databases.open());
+    const before = await actors.create(name, systemRequester);
+    const token = (await mint({ actor: before, audiences: ['api'], lifetime: 60 })).token.reveal();
+    expect((await as(token)).actor.id).toBe(before.id);
+    await actors.remove(before.id, systemRequester);
+    const after = await actors.create({ ...name, permissions: [all('root.a.**')] }, systemRequester);
+    await expect(as(token)).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+    expect((await as((await mint({ actor: after, audiences: ['api'], lifetime: 60 })).token.reveal())).actor.id).toBe(after.id);
+  });
+
+  test('the tokens that this system has made end with a key of the actor, at once, and none that is made after that', async () => {
+    const { actors, keys, sources, as, mint, audit } = await tokenStage(await databases.open());
+    const { id } = await actors.create(name, systemRequester);
+    const key = await keys.add(id, { public_key: JSON.stringify(ada.publicJwk) }, systemRequester);
+    const made = async () => (await mint({ actor: await actors.get(id, systemRequester), audiences: ['api'], lifetime: 60 })).token.reveal();
+    const first = await made();
+    await as(first);
+    // Asked for before the key was revoked, and made after it: the clock of both is the same.
+    const stale = await actors.get(id, systemRequester);
+    await keys.revoke(id, key.id, systemRequester);
+    const late = (await mint({ actor: stale, audiences: ['api'], lifetime: 60 })).token.reveal();
+    for (const token of [first, late]) await expect(as(token)).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+    await as(await made());
+    const trail = await audit.list({ filter: { action: 'actors.end_tokens' } }, [{ path: 'root', subtree: true }]);
+    expect(trail.items).toMatchObject([{ resourceId: id, namespace: 'root.a', actorId: 'system' }]);
+    // The same for a key that its directory does not hold any more.
+    const declared = { namespace: 'root.a', external_id: 'bob', permissions: [], public_keys: JSON.stringify(ada.publicJwk) };
+    await sources.sync('key_directory', [declared]);
+    const bob = await actors.getByExternalId('root.a', 'bob', systemRequester);
+    const ofBob = (await mint({ actor: bob, audiences: ['api'], lifetime: 60 })).token.reveal();
+    await as(ofBob);
+    await sources.sync('key_directory', [{ ...declared, public_keys: JSON.stringify(newSigner('ed25519').publicJwk) }]);
+    await expect(as(ofBob)).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
+  });
+
+  test('a token that was made in a session ends with it, and so does what it makes', async () => {
+    const { actors, as, mint, narrow, grantor, sessionsThere } = await tokenStage(await databases.open());
+    const actor = await actors.create(name, systemRequester);
+    const token = (await mint({ actor, session: 'sess_1', audiences: ['api'], lifetime: 60 })).token.reveal();
+    const next = (await narrow(grantor(await as(token)), { audiences: ['api'], lifetime: 60 })).token.reveal();
+    await as(next);
+    sessionsThere.clear();
+    for (const ended of [token, next]) await expect(as(ended)).rejects.toThrow(expect.objectContaining({ code: 'token_invalid' }));
   });
 });

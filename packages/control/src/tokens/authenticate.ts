@@ -23,21 +23,35 @@ export interface AuthenticatorOptions {
   readonly verify: VerifyToken;
   readonly actors: Pick<Actors, 'find' | 'authority'>;
   readonly sources: Pick<ActorSources, 'define'>;
+  /** Whether the session of this id has not ended. */
+  readonly sessions: { lasts(id: string): Promise<boolean> };
 }
 
 /**
  * Makes the function that says who is calling. A token that is there and does not hold is always an error, never «nobody»: also an Authorization
- * field of another scheme, an empty one, and two tokens at once.
+ * field of another scheme, an empty one, and two tokens at once. A token of this system holds for the actor that it was made for, as long as the
+ * tokens of the actor are not ended and the session lasts that it was made in.
  */
-export function createAuthenticator({ verify, actors, sources }: AuthenticatorOptions) {
+export function createAuthenticator({ verify, actors, sources, sessions }: AuthenticatorOptions) {
   return async (carrier: TokenCarrier, audience: string, signal?: AbortSignal): Promise<Authentication> => {
     const text = tokenOf(carrier);
     if (text === undefined) return { kind: 'anonymous' };
     const token = await verify(text, audience, signal);
     const actor = token.definition === undefined ? await actors.find(token.namespace, token.external_id) : await defined(token, token.definition);
     if (actor === undefined) throw invalidToken('its actor does not exist');
+    if (token.system !== undefined) await requireBinding(token.system, actor);
     return { kind: 'actor', actor, token, authority: actors.authority(actor, token.restriction) };
   };
+
+  async function requireBinding(
+    { actor_id: id, generation, session_id: session }: NonNullable<VerifiedToken['system']>,
+    actor: Actor,
+  ): Promise<void> {
+    // Another actor of this name is not told from none.
+    if (id !== actor.id) throw invalidToken('its actor does not exist');
+    if (generation !== actor.token_generation) throw invalidToken('the tokens of its actor were ended');
+    if (session !== undefined && !(await sessions.lasts(session))) throw invalidToken('the session that it was made in has ended');
+  }
 
   async function defined(token: VerifiedToken, { actor, within }: NonNullable<VerifiedToken['definition']>): Promise<Actor> {
     try {

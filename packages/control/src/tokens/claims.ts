@@ -9,7 +9,9 @@ const text = (most: number) =>
     .string()
     .min(1)
     .max(most)
-    .regex(/^[^\p{Cc}]*$/u);
+    .regex(/^[^\p{Cc}]*$/u)
+    // Half of a surrogate pair would be written as another character, which makes two names of one.
+    .refine((value) => value.isWellFormed());
 const time = z
   .number()
   .nonnegative()
@@ -27,6 +29,9 @@ const claimsSchema = z.object({
   namespace: text(1024).refine(isNamespacePath).default('root'),
   actor: z.record(z.string(), z.unknown()).nullish(),
   permissions: z.unknown().optional(),
+  actor_id: z.unknown().optional(),
+  generation: z.unknown().optional(),
+  session_id: z.unknown().optional(),
 });
 
 /** What a token says. Nobody has said it before the signature is verified. */
@@ -45,6 +50,10 @@ export interface Claims {
   readonly restriction: Permissions | undefined;
   /** The description of the actor that came along. Only an issuer that may define actors is listened to. */
   readonly actor: Readonly<Record<string, unknown>> | undefined;
+  /** What tokens of this system say besides. Of others it may be anything, and means nothing. */
+  readonly actorId: unknown;
+  readonly generation: unknown;
+  readonly sessionId: unknown;
 }
 
 /** Reads the payload. Fails with `token_invalid` when a claim is missing that has to be there, or is not of its form. */
@@ -62,8 +71,12 @@ export function readClaims(payload: Uint8Array): Claims {
     issued: data.iat,
     id: data.jti,
     nonce: data.nonce,
-    restriction: data.permissions === undefined || data.permissions === null ? undefined : readRestriction(data.permissions),
+    // Only a claim that is not there is no limit: `null` is what a program writes whose list is empty.
+    restriction: data.permissions === undefined ? undefined : readRestriction(data.permissions),
     actor: data.actor ?? undefined,
+    actorId: data.actor_id,
+    generation: data.generation,
+    sessionId: data.session_id,
   };
 }
 

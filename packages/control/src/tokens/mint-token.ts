@@ -2,18 +2,20 @@ import { SallyportError, Secret } from '@sallyport/sdk';
 import { SignJWT } from 'jose';
 import type { Actor } from '../actors/actor.js';
 import { newId } from '../database/ids.js';
-import { covers } from '../permissions/algebra.js';
-import type { Authority } from '../permissions/authority.js';
-import { entriesOf, type Permission, permissionsOf } from '../permissions/permission.js';
+import type { Permission } from '../permissions/permission.js';
 import type { SystemKeyring } from './system-keyring.js';
 
 /** What a token of this system is to say. */
 interface TokenContent {
-  readonly namespace: string;
-  readonly external_id: string;
+  /** Good for this very actor, not for another one of its name, and until the tokens of the actor are ended. */
+  readonly actor: Pick<Actor, 'id' | 'namespace' | 'external_id' | 'token_generation'>;
+  /** The id of the session that it is made in, and ends with. */
+  readonly session?: string | undefined;
   readonly audiences: readonly string[];
   /** In seconds. */
   readonly lifetime: number;
+  /** Seconds since 1970: it ends then at the latest, however long its lifetime is. */
+  readonly notAfter?: number | undefined;
   /** What the token limits itself to; left out, it may do what its actor may. An empty list is a token that may do nothing. */
   readonly permissions?: readonly Permission[] | undefined;
   /** Whether it can be used only once. */
@@ -36,68 +38,38 @@ export interface MintOptions {
   readonly clock?: () => number;
 }
 
-/** Who asks for a narrower token, and what bounds it. */
-export interface Grantor {
-  readonly actor: Actor;
-  /** What is left to the caller under its own token or session. */
-  readonly authority: Authority;
-  /** The services that its own token or session is for. */
-  readonly audiences: readonly string[];
-  /** Seconds since 1970: nothing that is made outlives it, and all of it says what it is limited to. Undefined for an actor with a token without limits. */
-  readonly notAfter: number | undefined;
-}
-
-/** Makes tokens that this system signs (HS256, with the id of the key version as `kid`). */
-export interface TokenMint {
-  /** In the name of the system, for the domains that have checked who asks. */
-  mint(content: TokenContent): Promise<MintedToken>;
-  /**
-   * A narrower token for the caller's own actor, as for an agent: down to single connections, methods and paths. Rejects with `grant_exceeds_granter`
-   * when it would allow more than the caller's own token or session, or another service; what a limited token or a session makes does not outlive it,
-   * and neither does what that makes.
-   */
-  narrow(caller: Grantor, content: Omit<TokenContent, 'namespace' | 'external_id'>): Promise<MintedToken>;
-}
+/**
+ * Makes a token that this system signs (HS256, with the id of the key version as `kid`), for those who have checked who asks, and who write it down.
+ * Rejects with `token_request_invalid`.
+ */
+export type MintToken = (content: TokenContent) => Promise<MintedToken>;
 
 /** The mint with these keys. */
-export function createTokenMint({ issuer, keyring, longestLife, clock = Date.now }: MintOptions): TokenMint {
-  async function mint(content: TokenContent, latest = Number.POSITIVE_INFINITY): Promise<MintedToken> {
-    const { namespace, external_id: subject, audiences, lifetime, permissions, singleUse = false } = content;
+export function createTokenMint({ issuer, keyring, longestLife, clock = Date.now }: MintOptions): MintToken {
+  return async ({ actor, session, audiences, lifetime, notAfter = Number.POSITIVE_INFINITY, permissions, singleUse = false }) => {
     if (!Number.isFinite(lifetime) || lifetime <= 0 || lifetime > longestLife) {
       throw new SallyportError('token_request_invalid', { detail: `A token lives up to ${longestLife} seconds` });
     }
     if (audiences.length === 0) throw new SallyportError('token_request_invalid', { detail: 'A token is for at least one audience' });
     const now = Math.floor(clock() / 1000);
-    const expires = Math.min(now + Math.floor(lifetime), latest);
+    const expires = Math.min(now + Math.floor(lifetime), notAfter);
     const jti = newId('jti');
-    const claims = { namespace, ...(permissions === undefined ? {} : { permissions }), ...(singleUse ? { nonce: newId('non') } : {}) };
+    const claims = {
+      ...{ namespace: actor.namespace, actor_id: actor.id, generation: actor.token_generation },
+      ...(session === undefined ? {} : { session_id: session }),
+      ...(permissions === undefined ? {} : { permissions }),
+      ...(singleUse ? { nonce: newId('non') } : {}),
+    };
     const key = keyring.current();
     const token = await new SignJWT(claims)
       .setProtectedHeader({ alg: key.algorithm, kid: key.kid, typ: 'JWT' })
       .setIssuer(issuer)
-      .setSubject(subject)
+      .setSubject(actor.external_id)
       .setAudience([...audiences])
       .setJti(jti)
       .setIssuedAt(now)
       .setExpirationTime(expires)
       .sign(key.key);
     return { token: new Secret(token), jti, expires };
-  }
-
-  return {
-    mint: (content) => mint(content),
-    async narrow({ actor, authority, audiences, notAfter }, content) {
-      const { namespace, external_id } = actor;
-      // A token for one service must not become one for another.
-      if (content.audiences.some((audience) => !audiences.includes(audience))) {
-        throw new SallyportError('grant_exceeds_granter', {
-          detail: 'A token is for no service that the token or the session it is asked with is not for',
-        });
-      }
-      // Who is limited and asks for no limit asks for its own.
-      const permissions = content.permissions ?? (notAfter === undefined ? undefined : entriesOf(authority.permissions));
-      if (permissions !== undefined && !covers(authority.permissions, permissionsOf(permissions))) throw new SallyportError('grant_exceeds_granter');
-      return mint({ ...content, namespace, external_id, permissions }, notAfter);
-    },
   };
 }

@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { type RemoteKeySetOptions, remoteKeySet } from './remote-key-set.js';
 import { newSigner } from './tokens.test.support.js';
 
@@ -49,6 +49,7 @@ beforeEach(() => {
   time = 1_000_000;
   answer = (response) => response.end(JSON.stringify({ keys: [first] }));
 });
+afterEach(() => void vi.useRealTimers());
 afterAll(async () => {
   await Promise.all(open.map((set) => set.close()));
   server.closeAllConnections();
@@ -84,6 +85,21 @@ test('an unknown key id fetches anew, but not more often than the cooldown allow
   time += 1000;
   expect(await find('two')).toEqual(['two']);
   expect(await find('one')).toEqual([]);
+});
+
+test('a clock that was wrong for a moment, and is put right, keeps no key alive', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] });
+  const url = `https://localhost:${(server.address() as AddressInfo).port}/keys`;
+  const set = remoteKeySet({ url, ca, mayDial: () => true, maxAge: 0, cooldown: 0 });
+  open.push(set);
+  const find = async (kid: string) => (await set.findKeys({ kid, algorithm: 'ES256' })).length;
+  const right = Date.now();
+  vi.setSystemTime(right + 365 * 86_400_000);
+  expect(await find('one')).toBe(1);
+  vi.setSystemTime(right);
+  answer = (response) => response.end(JSON.stringify({ keys: [second] }));
+  expect(await find('two')).toBe(1);
+  expect(await find('one')).toBe(0);
 });
 
 test('while fetching fails, the keys that are known serve for a bounded time', async () => {

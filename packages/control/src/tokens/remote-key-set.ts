@@ -22,6 +22,7 @@ export interface RemoteKeySetOptions {
   readonly ca?: string;
   /** Whether an address may be dialed. Global addresses only when left out. */
   readonly mayDial?: (address: string) => boolean;
+  /** Never runs backwards: with a clock that is put right, keys of a wrong time would be good for ever. */
   readonly clock?: () => number;
 }
 
@@ -32,7 +33,7 @@ const LARGEST = 256 * 1024;
  * or no key set leaves the keys as they are. Shared secrets in it are never used. `close` ends its connections.
  */
 export function remoteKeySet(options: RemoteKeySetOptions): { readonly findKeys: FindKeys; readonly close: () => Promise<void> } {
-  const { maxAge = 600_000, cooldown = 30_000, maxStale = 3_600_000, timeout = 5_000, clock = Date.now } = options;
+  const { maxAge = 600_000, cooldown = 30_000, maxStale = 3_600_000, timeout = 5_000, clock = () => performance.now() } = options;
   const mayDial = options.mayDial ?? ((address: string) => judgeAddress(address, []).allowed);
   const url = keySetUrl(options.url);
   const agent = new Agent({

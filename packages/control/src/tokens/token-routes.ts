@@ -4,11 +4,11 @@ import { permissionsInput } from '../permissions/permission-routes.js';
 import type { Caller } from '../server/caller.js';
 import { timeSchema, timeText } from '../server/list-schemas.js';
 import { type Operation, operation } from '../server/operation.js';
-import type { Grantor, TokenMint } from './mint-token.js';
+import type { Grantor, NarrowerTokens } from './narrower-tokens.js';
 
 /** What the operation works with. */
 export interface TokenRoutes {
-  readonly tokens: Pick<TokenMint, 'narrow'>;
+  readonly tokens: NarrowerTokens;
 }
 
 const tokenSchema = z
@@ -36,7 +36,9 @@ export function tokenOperations({ tokens }: TokenRoutes): readonly Operation[] {
           .int()
           .min(1)
           .max(31_536_000)
-          .describe('Seconds; at most what is configured, and what is left of a token that limits itself, or of a session.'),
+          .describe(
+            'Seconds; at most what is configured, and what is left of the token or the session, unless the actor has signed the token itself, for any use.',
+          ),
         single_use: z.boolean().optional(),
       }),
       status: 201,
@@ -44,18 +46,22 @@ export function tokenOperations({ tokens }: TokenRoutes): readonly Operation[] {
       errors: ['token_request_invalid', 'permission_invalid', 'grant_exceeds_granter'],
       handle: async ({ body: { permissions, audiences, lifetime, single_use: singleUse = false }, caller }) => {
         const limit = permissions === undefined ? {} : { permissions: parsePermissions(permissions) };
-        const minted = await tokens.narrow(grantorOf(caller), { audiences, lifetime, singleUse, ...limit });
+        const minted = await tokens.narrow(grantorOf(caller), { audiences, lifetime, singleUse, ...limit }, caller.by.context);
         return { body: { token: minted.token.reveal(), jti: minted.jti, expires_at: timeText(minted.expires * 1000) } };
       },
     }),
   ];
 }
 
-/** A session is for one service and ends some time, and so does what is made in it, whatever its actor may do with a token. */
+/** What bounds a caller: only the key of the actor, used as such, is not bounded by the end of what was shown. */
 function grantorOf({ shown }: Caller): Grantor {
   const { actor, authority } = shown;
-  if (shown.kind === 'session')
-    return { actor, authority, audiences: [shown.session.service], notAfter: Math.floor(shown.session.expires_at / 1000) };
-  const { audiences, restriction, expires } = shown.token;
-  return { actor, authority, audiences, notAfter: restriction === undefined ? undefined : expires };
+  if (shown.kind === 'session') {
+    const { id, service, expires_at: ends } = shown.session;
+    return { actor, authority, audiences: [service], session: id, notAfter: Math.floor(ends / 1000) };
+  }
+  const { audiences, restriction, expires, signer, single_use: singleUse, system } = shown.token;
+  // What somebody else signed, or what counts once, may have been taken from whoever it was meant for.
+  const ofKey = signer === 'actor' && !singleUse && restriction === undefined;
+  return { actor, authority, audiences, session: system?.session_id, notAfter: ofKey ? undefined : expires };
 }

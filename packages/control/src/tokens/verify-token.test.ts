@@ -1,7 +1,9 @@
 import { createHmac, createPublicKey } from 'node:crypto';
 import fc from 'fast-check';
+import { SignJWT } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { everything, permissionsOf } from '../permissions/permission.js';
+import { readClaims } from './claims.js';
 import { amongKeys, type Issuer, systemIssuer } from './issuers.js';
 import { createTokenMint } from './mint-token.js';
 import { type SystemKeyVersion, systemKeyring } from './system-keyring.js';
@@ -60,21 +62,26 @@ async function refusal(token: string, audience = 'api'): Promise<unknown> {
   );
 }
 
+const madeFor = { id: 'act_1', namespace: 'root', external_id: 'ada', token_generation: 3 };
+
 describe('a token that holds', () => {
   test('of an issuer that is accepted', async () => {
     expect(await verify(await sign(host, { namespace: 'root.a', jti: 'jti_1' }, { kid: 'h1' }), 'api')).toEqual({
       ...{ namespace: 'root.a', external_id: 'ada', issuer: 'host', kid: 'h1', jti: 'jti_1', expires: NOW + 600, signer: 'issuer' },
-      ...{ audiences: ['api'], single_use: false, restriction: undefined, definition: undefined },
+      ...{ audiences: ['api'], single_use: false, restriction: undefined, definition: undefined, system: undefined },
     });
     expect(await verify(await sign(host, { nonce: 'once' }, { kid: 'h1' }), 'api')).toMatchObject({ single_use: true });
   });
 
   test('of this system, with the key of now and with the one before', async () => {
-    const { mint } = createTokenMint({ issuer: 'sallyport', keyring, longestLife: 86_400, clock: () => NOON });
-    const now = await mint({ namespace: 'root', external_id: 'ada', audiences: ['api', 'public'], lifetime: 60 });
-    expect(await verify(now.token.reveal(), 'public')).toMatchObject({ signer: 'system', kid: 'ekv_2', expires: NOW + 60 });
+    const mint = createTokenMint({ issuer: 'sallyport', keyring, longestLife: 86_400, clock: () => NOON });
+    const now = await mint({ actor: madeFor, session: 'sess_1', audiences: ['api', 'public'], lifetime: 60 });
+    expect(await verify(now.token.reveal(), 'public')).toMatchObject({
+      ...{ signer: 'system', kid: 'ekv_2', expires: NOW + 60 },
+      system: { actor_id: 'act_1', generation: 3, session_id: 'sess_1' },
+    });
     const older = createTokenMint({ issuer: 'sallyport', keyring: systemKeyring(() => versions.slice(1)), longestLife: 86_400, clock: () => NOON });
-    const before = await older.mint({ namespace: 'root', external_id: 'ada', audiences: ['api'], lifetime: 60 });
+    const before = await older({ actor: madeFor, audiences: ['api'], lifetime: 60 });
     expect(await verify(before.token.reveal(), 'api')).toMatchObject({ kid: 'ekv_1' });
     const gone = createTokenMint({
       issuer: 'sallyport',
@@ -82,9 +89,7 @@ describe('a token that holds', () => {
       longestLife: 86_400,
       clock: () => NOON,
     });
-    expect(await refusal((await gone.mint({ namespace: 'root', external_id: 'ada', audiences: ['api'], lifetime: 60 })).token.reveal())).toBe(
-      'token_invalid',
-    );
+    expect(await refusal((await gone({ actor: madeFor, audiences: ['api'], lifetime: 60 })).token.reveal())).toBe('token_invalid');
   });
 
   test('of an actor, for itself', async () => {
@@ -100,12 +105,41 @@ describe('a token that holds', () => {
 
   test('with an empty list of permissions is one that may do nothing', async () => {
     expect((await verify(await sign(host, { permissions: [] }), 'api')).restriction).toEqual({ kind: 'nothing' });
-    expect((await verify(await sign(host, { permissions: null }), 'api')).restriction).toBeUndefined();
     expect((await verify(await sign(host, { permissions: [agentPermission] }), 'api')).restriction).toEqual(permissionsOf([agentPermission]));
   });
 });
 
 describe('a token that is refused', () => {
+  test('`permissions` that is there and no list: it is not taken for no limit', async () => {
+    for (const permissions of [null, '', {}, false]) expect(await refusal(await sign(host, { permissions }))).toBe('token_invalid');
+  });
+
+  test.each(['sub', 'iss', 'namespace', 'jti', 'nonce'])('half of a surrogate pair in `%s`, which a database would make another name of', (claim) => {
+    const text = (value: string) => Buffer.from(JSON.stringify({ iss: 'i', sub: 's', aud: 'api', exp: 1, [claim]: value }));
+    for (const half of ['a\ud800', '\udc00a']) expect(() => readClaims(text(half))).toThrow(expect.objectContaining({ code: 'token_invalid' }));
+    if (claim !== 'namespace') expect(() => readClaims(text('a\ud83d\ude00'))).not.toThrow();
+  });
+
+  test('signed by this system, and does not say which actor, or which generation of tokens, it was made for', async () => {
+    const key = keyring.current();
+    const own = (claims: Record<string, unknown>) =>
+      new SignJWT({ iss: 'sallyport', sub: 'ada', aud: 'api', exp: NOW + 60, ...claims })
+        .setProtectedHeader({ alg: 'HS256', kid: key.kid })
+        .sign(key.key);
+    expect(await verify(await own({ actor_id: 'act_1', generation: 1 }), 'api')).toMatchObject({ signer: 'system' });
+    for (const bad of [
+      {},
+      { actor_id: 'act_1' },
+      { generation: 1 },
+      { actor_id: 'act_1', generation: '1' },
+      { actor_id: 'act_1', generation: 1, session_id: null },
+    ]) {
+      expect(await refusal(await own(bad))).toBe('token_invalid');
+    }
+    // What others write into claims of these names is theirs.
+    expect(await verify(await sign(host, { actor_id: 7, session_id: null }), 'api')).toMatchObject({ signer: 'issuer', system: undefined });
+  });
+
   test.each(['none', 'None', 'nOnE', ''])('algorithm «%s»', async (alg) => {
     expect(await refusal(forge({ alg }, claims, ''))).toBe('token_invalid');
     expect(await refusal(forge({ alg }, claims))).toBe('token_invalid');

@@ -25,6 +25,18 @@ export interface VerifiedToken {
   readonly restriction: Permissions | undefined;
   /** A description of the actor and the most it may hold; only from an issuer that may define actors. */
   readonly definition: { readonly actor: Readonly<Record<string, unknown>>; readonly within: Permissions } | undefined;
+  /** What it is bound to; there when this system has made it, and only then. */
+  readonly system: SystemBinding | undefined;
+}
+
+/** What a token that this system has made is bound to. It does not hold when one of them is gone. */
+interface SystemBinding {
+  /** The actor, whoever has its name now. */
+  readonly actor_id: string;
+  /** Which of the generations of tokens of the actor it belongs to. */
+  readonly generation: number;
+  /** The session that it was made in. */
+  readonly session_id: string | undefined;
 }
 
 /** Remembers nonces until they expire. Answers false, and remembers nothing, when the nonce is known already; of two at once one gets true. */
@@ -105,6 +117,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
       restriction: claims.restriction,
       // What an actor says about itself in its own token changes nothing.
       definition: claims.actor === undefined || within === undefined ? undefined : { actor: claims.actor, within },
+      system: issuer.signer === 'system' ? bindingOf(claims) : undefined,
     };
   };
+}
+
+function bindingOf({ actorId, generation, sessionId }: Claims): SystemBinding {
+  if (typeof actorId !== 'string' || typeof generation !== 'number') throw invalidToken('it does not say which actor it was made for');
+  if (sessionId !== undefined && typeof sessionId !== 'string') throw invalidToken('its claim `session_id` is not of its form');
+  return { actor_id: actorId, generation, session_id: sessionId };
 }

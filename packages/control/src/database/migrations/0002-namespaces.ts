@@ -2,7 +2,7 @@ import type { Migration } from '../migration.js';
 
 /**
  * `path_key` is the path with a dot after it: the namespaces at and below a path are then one unbroken range of the index. A path is taken by one
- * namespace that is not deleted; what is deleted keeps its row until it is purged.
+ * namespace that is not deleted; what is deleted keeps its row until it is purged. A destruction that failed is due later than those that did not.
  */
 export const namespaces: Migration = {
   number: 2,
@@ -35,10 +35,14 @@ export const namespaces: Migration = {
       request_id ${text},
       total ${integer} not null,
       destroyed ${integer} not null,
+      failures ${integer} not null,
+      failure ${text},
+      due_at ${integer} not null,
       created_at ${integer} not null,
       finished_at ${integer}
     )${tableEnd}`,
-    'create index namespace_destructions_open on namespace_destructions (created_at, id) where finished_at is null',
+    'create index namespace_destructions_due on namespace_destructions (due_at, id) where finished_at is null',
+    'create index namespace_destructions_open on namespace_destructions (path_key, created_at, id) where finished_at is null',
     `insert into namespaces (id, path, path_key, parent_path, name, state, version, created_at, updated_at, deleted_at)
      values ('ns_root', 'root', 'root.', null, 'root', 'active', 1, ${now}, ${now}, null)`,
   ],

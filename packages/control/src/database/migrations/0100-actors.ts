@@ -12,6 +12,7 @@ export const actors: Migration = {
       permissions ${text} not null,
       source ${text} not null check (source in ('api', 'config', 'key_directory', 'token', 'oidc')),
       version ${integer} not null,
+      token_generation ${integer} not null,
       created_at ${integer} not null,
       updated_at ${integer} not null,
       deleted_at ${integer}

@@ -76,8 +76,11 @@ async function call({ signal, dispatcher }: AcmeCalls, { url, method, headers, b
   if (protocol !== 'https:') throw new SallyportError('acme_unreachable', { detail: `The ACME server names an address without TLS, at ${origin}.` });
   const { request } = await import('undici');
   let answer: Answer;
+  const late = new AbortController();
+  // Not AbortSignal.timeout: Node 20 collects one that nothing but AbortSignal.any refers to, and then it never aborts.
+  const timer = setTimeout(() => late.abort(), TIMEOUT_MS);
   try {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+    const limited = AbortSignal.any([signal, late.signal]);
     const sent = { 'user-agent': 'sallyport', ...pick(headers, ['accept', 'content-type']) };
     const response = await request(url, { method, headers: sent, body, signal: limited, dispatcher });
     const flat = Object.entries(response.headers).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : []));
@@ -85,6 +88,8 @@ async function call({ signal, dispatcher }: AcmeCalls, { url, method, headers, b
   } catch (cause) {
     signal.throwIfAborted();
     throw new SallyportError('acme_unreachable', { detail: `The ACME server at ${origin} cannot be reached (${errorCode(cause)}).`, cause });
+  } finally {
+    clearTimeout(timer);
   }
   const problem = answer.status < 300 ? null : problemOf(answer, origin);
   if (problem !== null) throw problem;
