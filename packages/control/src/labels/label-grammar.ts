@@ -8,7 +8,7 @@ const LABEL_LIMIT = 64;
 /** The most labels of the system that one resource may carry: its own and those of everything above it. */
 const SYSTEM_LABEL_LIMIT = 512;
 /** The most UTF-8 bytes that the keys and values of one resource's annotations may take together. */
-const ANNOTATION_BYTES_LIMIT = 256 * 1024;
+const ANNOTATION_BYTES_LIMIT = 32 * 1024;
 
 /** The prefix of the labels that the system writes, and what else no user label may begin with. */
 export const SYSTEM_PREFIX = 'apxy';
@@ -69,7 +69,7 @@ export function checkUserLabels(labels: Labels): Labels {
   return labels;
 }
 
-/** The annotations that a user sends, checked: keys as those of labels, any value, at most 256 KiB in all. Throws `label_invalid`. */
+/** The annotations that a user sends, checked: keys as those of labels, any value, at most 32 KiB in all. Throws `label_invalid`. */
 export function checkAnnotations(annotations: Labels): Labels {
   let bytes = 0;
   for (const [key, value] of Object.entries(annotations)) {

@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { covers, intersect } from './algebra.js';
+import { covers, coversBudget, intersect, intersectBudget } from './algebra.js';
 import { entriesOf, everything, isNothing, nothing, type Permission, permissionsOf } from './permission.js';
 import { anEntry, meanTheSame, oracle, somePermissions, universe } from './universe.test.support.js';
 
 function one(entry: Partial<Permission>): ReturnType<typeof permissionsOf> {
   return permissionsOf([{ namespace: 'root.**', resources: ['*'], verbs: ['*'], ...entry }]);
+}
+
+function numbered(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index}`);
 }
 
 const runs = { numRuns: 150 };
@@ -59,6 +63,27 @@ describe('intersect', () => {
     ['root.t.**', 'root.t.u.**', 'root.t.u.**'],
   ])('%s and %s meet in %s', (left, right, both) => {
     expect(entriesOf(intersect(one({ namespace: left }), one({ namespace: right }))).map(({ namespace }) => namespace)).toEqual([both]);
+  });
+
+  test('what is too much to tell is refused, and never read as no limit', () => {
+    const stored = permissionsOf(
+      numbered('v', 256).map((verb, index) => ({ namespace: 'root.**', resources: ['c'], verbs: [verb], paths: [`/${index}`] })),
+    );
+    const restriction = permissionsOf(
+      numbered('r', 16).map((resource) => ({ namespace: 'root', resources: [resource, 'c'], verbs: ['*'], paths: numbered('/y', 16) })),
+    );
+    const budget = intersectBudget();
+    expect(() => intersect(stored, restriction, budget)).toThrow(expect.objectContaining({ code: 'permission_invalid' }));
+    expect(budget.spent).toBeGreaterThan(40_000);
+    expect(budget.spent).toBeLessThanOrEqual(50_000);
+  });
+
+  test('what is left is bounded too', () => {
+    const names = (prefix: string) =>
+      permissionsOf(numbered(prefix, 50).map((name) => ({ namespace: 'root.**', resources: ['*'], verbs: ['x', name] })));
+    expect(() => intersect(names('v'), names('w'))).toThrow(expect.objectContaining({ code: 'permission_invalid' }));
+    const paths = (last: string) => one({ paths: numbered('/', 60).map((path) => (last === '' ? `${path}/*` : `/*/${path.slice(1)}`)) });
+    expect(() => intersect(paths(''), paths('last'))).toThrow(expect.objectContaining({ code: 'permission_invalid' }));
   });
 
   test('a sibling with the same beginning has nothing in common', () => {
@@ -115,6 +140,41 @@ describe('covers', () => {
     expect(covers(nothing, nothing)).toBe(true);
     expect(covers(nothing, one({}))).toBe(false);
     expect(covers(one({ resource_ids: ['i1'] }), nothing)).toBe(true);
+  });
+
+  test('the work is bounded: values that each lack another entry make no square of comparisons', () => {
+    const [resources, verbs] = [numbered('r', 60), numbered('v', 60)];
+    const granter = permissionsOf([
+      ...resources.map((name) => ({ namespace: 'root.**', resources: resources.filter((other) => other !== name), verbs: ['*'] })),
+      ...verbs.map((name) => ({ namespace: 'root.**', resources: ['*'], verbs: verbs.filter((other) => other !== name) })),
+    ]);
+    const entry = { namespace: 'root.a', resources, verbs };
+    const [one, many] = [coversBudget(), coversBudget()];
+    expect(covers(granter, permissionsOf([entry]), one)).toBe(false);
+    expect(one.spent).toBeGreaterThan(0);
+    expect(one.spent).toBeLessThan(20_000);
+    covers(granter, permissionsOf(Array.from({ length: 256 }, (_, index) => ({ ...entry, namespace: `root.a.n${index}` }))), many);
+    expect(many.spent).toBeLessThanOrEqual(400_000);
+  });
+
+  test('the work is bounded: a deep pattern does not make many representatives of many paths', () => {
+    const deep = `/a${'/*'.repeat(500)}`;
+    const granter = one({ paths: ['/**', deep, ...Array.from({ length: 25 }, (_, index) => `/b${index}${'/*'.repeat(500)}`)] });
+    const budget = coversBudget();
+    expect(covers(granter, one({ paths: Array.from({ length: 225 }, (_, index) => `/x${index}/**`) }), budget)).toBe(false);
+    expect(budget.spent).toBeLessThanOrEqual(400_000);
+    expect(covers(granter, one({ paths: ['/x', '/y/*'] }))).toBe(true);
+  });
+
+  test('a full set of honest entries is covered well within the budget', () => {
+    const entries = Array.from({ length: 256 }, (_, index) => ({
+      namespace: `root.t${index % 16}.**`,
+      resources: [`r${index}`],
+      verbs: ['get', 'list'],
+    }));
+    const budget = coversBudget();
+    expect(covers(permissionsOf(entries), permissionsOf(entries), budget)).toBe(true);
+    expect(budget.spent).toBeLessThan(40_000);
   });
 
   test('a grant made to take long is refused instead', () => {

@@ -36,6 +36,36 @@ describe('listScope', () => {
     });
   });
 
+  test('ids of one namespace are one clause, and those of a namespace that is shown whole are none', () => {
+    const entry = (namespace: string, resource_ids?: string[]) => ({
+      namespace,
+      resources: ['*'],
+      verbs: ['*'],
+      ...(resource_ids ? { resource_ids } : {}),
+    });
+    const permissions = permissionsOf([
+      ...[entry('root.a', ['i1', 'i2']), entry('root.a', ['i2', 'i3']), entry('root.b.c', ['i1'])],
+      ...[entry('root.b.**'), entry('root.b'), entry('root.d'), entry('root.d', ['i1']), entry('root.d.**', ['i1'])],
+    ]);
+    expect(listScope(permissions, { resource: 'keys', verb: 'list' })).toEqual({
+      kind: 'some',
+      clauses: [
+        { namespace: { path: 'root.b', subtree: true } },
+        { namespace: { path: 'root.d', subtree: false } },
+        { namespace: { path: 'root.a', subtree: false }, ids: ['i1', 'i2', 'i3'] },
+        { namespace: { path: 'root.d', subtree: true }, ids: ['i1'] },
+      ],
+    });
+  });
+
+  test('more ids than a statement takes are refused', () => {
+    const resource_ids = Array.from({ length: 1000 }, (_, index) => `i${index}`);
+    const permissions = permissionsOf(
+      Array.from({ length: 17 }, (_, at) => ({ namespace: `root.a${at}`, resources: ['*'], verbs: ['*'], resource_ids })),
+    );
+    expect(() => listScope(permissions, { resource: 'keys', verb: 'list' })).toThrow(expect.objectContaining({ code: 'permission_invalid' }));
+  });
+
   test('everything is one clause', () => {
     expect(listScope(everything, { resource: 'keys', verb: 'list' })).toMatchObject({ clauses: [{ namespace: { path: 'root', subtree: true } }] });
   });

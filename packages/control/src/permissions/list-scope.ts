@@ -1,9 +1,16 @@
+import { SallyportError } from '@sallyport/sdk';
 import { type RawBuilder, sql } from 'kysely';
 import { namespaceCondition } from '../namespaces/namespace-condition.js';
-import { coversMatcher, matchesNamespace, type NamespaceMatcher, type NamespaceScope } from '../namespaces/namespace-matcher.js';
+import { formatNamespaceMatcher, matchesNamespace, type NamespaceMatcher, type NamespaceScope, simplified } from '../namespaces/namespace-matcher.js';
+import { lineageOf } from '../namespaces/namespace-path.js';
 import { intersect } from './algebra.js';
 import { entriesOf, type Permission, type Permissions, permissionsOf } from './permission.js';
 import { readMatcher } from './read-matcher.js';
+
+// SQLite takes 32,766 parameters in a statement, and expressions that are no more than a thousand deep.
+const MOST_IDS = 16_000;
+const MOST_CLAUSES = 256;
+const TOO_INTRICATE = 'permissions: too many resource_ids are left under the token for a list';
 
 /** Rows of these namespaces, and of these ids if there are any. `ids` is never empty. */
 interface ScopeClause {
@@ -24,11 +31,34 @@ export function listScope(
 ): ListScope {
   const asked = permissionsOf([{ namespace: query.namespace ?? 'root.**', resources: [query.resource], verbs: [query.verb] }]);
   const clauses = entriesOf(intersect(permissions, asked)).flatMap(clauseOf);
-  const whole = clauses.filter(({ ids }) => ids === undefined);
-  const [first, ...rest] = clauses.filter(
-    (clause) => !whole.some((other) => other !== clause && coversMatcher(other.namespace, clause.namespace) && !same(other, clause)),
-  );
+  const whole = simplified(clauses.flatMap(({ namespace, ids }) => (ids === undefined ? [namespace] : [])));
+  const [first, ...rest] = [...whole.map((namespace) => ({ namespace })), ...clausesWithIds(clauses, whole)];
   return first === undefined ? { kind: 'nothing' } : { kind: 'some', clauses: [first, ...rest] };
+}
+
+/**
+ * The clauses with ids that say something besides the namespaces that are shown whole, one for each namespace. More than a statement holds, which
+ * takes a token made for it, are refused with `permission_invalid`.
+ */
+function clausesWithIds(clauses: readonly ScopeClause[], whole: NamespaceScope): readonly ScopeClause[] {
+  const known = new Set(whole.map(formatNamespaceMatcher));
+  const covered = ({ path, subtree }: NamespaceMatcher): boolean =>
+    (!subtree && known.has(path)) || lineageOf(path).some((above) => known.has(formatNamespaceMatcher({ path: above, subtree: true })));
+  const byNamespace = new Map<string, { readonly namespace: NamespaceMatcher; readonly ids: Set<string> }>();
+  for (const { namespace, ids = [] } of clauses) {
+    if (ids.length === 0 || covered(namespace)) continue;
+    const text = formatNamespaceMatcher(namespace);
+    const same = byNamespace.get(text) ?? { namespace, ids: new Set() };
+    byNamespace.set(text, same);
+    for (const id of ids) same.ids.add(id);
+  }
+  let total = 0;
+  return [...byNamespace.values()].flatMap(({ namespace, ids }): readonly ScopeClause[] => {
+    const [first, ...rest] = ids;
+    total += ids.size;
+    if (total > MOST_IDS || byNamespace.size > MOST_CLAUSES) throw new SallyportError('permission_invalid', { detail: TOO_INTRICATE });
+    return first === undefined ? [] : [{ namespace, ids: [first, ...rest] }];
+  });
 }
 
 /** Whether a row is in the scope. What the database answers and what this answers are the same. */
@@ -62,8 +92,4 @@ function clauseOf({ namespace, resource_ids: ids, methods, paths }: Permission):
   if (ids === undefined) return [{ namespace: matcher }];
   const [first, ...rest] = ids;
   return first === undefined ? [] : [{ namespace: matcher, ids: [first, ...rest] }];
-}
-
-function same(a: ScopeClause, b: ScopeClause): boolean {
-  return a.ids === b.ids && a.namespace.path === b.namespace.path && a.namespace.subtree === b.namespace.subtree;
 }

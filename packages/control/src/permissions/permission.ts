@@ -52,7 +52,7 @@ export function isNothing(permissions: Permissions): boolean {
   return permissions.kind === 'nothing';
 }
 
-const NAME = /^(?:\*|[a-z][a-z0-9_-]*(?:\/[a-z][a-z0-9_-]*)*)$/;
+const NAME = /^(?=.{1,64}$)(?:\*|[a-z][a-z0-9_-]*(?:\/[a-z][a-z0-9_-]*)*)$/;
 const METHOD = /^[A-Z][A-Z0-9-]{0,31}$/;
 const ID = /^[\x21-\x7e]{1,1024}$/;
 
@@ -61,7 +61,7 @@ function list(pattern: RegExp, most: number, expected: string): z.ZodReadonly<z.
   return z.array(z.string().regex(pattern, expected)).min(1, 'must name at least one').max(most).readonly();
 }
 
-const names = list(NAME, 64, 'must be a name such as `connections`, or `*`');
+const names = list(NAME, 64, 'must be a name such as `connections`, of at most 64 characters, or `*`');
 
 function schemaWith(namespaceProblem: (text: string) => string | null, ids: z.ZodReadonly<z.ZodArray<z.ZodString>>) {
   return z
@@ -106,14 +106,46 @@ export const permissionTemplateSchema = schemaWith(
   plainId.refine((ids) => ids.every((id) => templateProblem(id) === null), 'holds an unknown template variable'),
 );
 
-/** The most entries that one actor or one token may have. */
-const mostPermissions = 256;
+// What one actor or one token may have altogether: every request pays for it, and so does whoever compares two of them.
+const MOST_ENTRIES = 256;
+const MOST_IDS = 1000;
+const MOST_PATHS = 256;
+const MOST_BYTES = 32 * 1024;
 
-/** Entries read from outside. Fails with `permission_invalid`, which names the first member that is wrong. */
+/** Entries read from outside. Fails with `permission_invalid`, which names the first member that is wrong, or what they are too many of. */
 export function parsePermissions(input: unknown, schema: typeof permissionSchema = permissionSchema): readonly Permission[] {
-  const result = z.array(schema).max(mostPermissions).safeParse(input);
-  if (result.success) return result.data;
+  // Before it reads them one by one.
+  if (Array.isArray(input) && input.length > MOST_ENTRIES) throw permissionInvalid(`: have more than ${MOST_ENTRIES} entries`);
+  const result = z.array(schema).safeParse(input);
+  if (result.success) return requireBounded(result.data);
   const issue = result.error.issues[0];
   const place = issue === undefined ? '' : issue.path.map(String).join('.');
-  throw new SallyportError('permission_invalid', { detail: `permissions${place === '' ? '' : `.${place}`}: ${issue?.message ?? 'not a list'}` });
+  throw permissionInvalid(`${place === '' ? '' : `.${place}`}: ${issue?.message ?? 'not a list'}`);
+}
+
+/** The permissions themselves. Fails with `permission_invalid` when they are more than one actor or one token may have. */
+export function requireBounded(permissions: readonly Permission[]): readonly Permission[] {
+  const excess = excessOf(permissions);
+  if (excess !== null) throw permissionInvalid(`: have more than ${excess}`);
+  return permissions;
+}
+
+/** True when they are no more than one actor or one token may have. Those that were stored and are more allow nothing. */
+export function areBounded(permissions: readonly Permission[]): boolean {
+  return excessOf(permissions) === null;
+}
+
+function excessOf(permissions: readonly Permission[]): string | null {
+  if (permissions.length > MOST_ENTRIES) return `${MOST_ENTRIES} entries`;
+  if (sumOf(permissions, ({ resource_ids: ids }) => ids) > MOST_IDS) return `${MOST_IDS} resource_ids in all`;
+  if (sumOf(permissions, ({ paths }) => paths) > MOST_PATHS) return `${MOST_PATHS} paths in all`;
+  return Buffer.byteLength(JSON.stringify(permissions)) > MOST_BYTES ? `${MOST_BYTES} bytes as JSON` : null;
+}
+
+function sumOf(permissions: readonly Permission[], listOf: (permission: Permission) => readonly string[] | undefined): number {
+  return permissions.reduce((sum, permission) => sum + (listOf(permission)?.length ?? 0), 0);
+}
+
+function permissionInvalid(what: string): SallyportError {
+  return new SallyportError('permission_invalid', { detail: `permissions${what}` });
 }

@@ -1,3 +1,5 @@
+import { isReservedKey, labelKeyFlaw } from '../labels/label-grammar.js';
+
 const VARIABLE = /\{\{([^{}]*)\}\}/g;
 
 /** The facts about an actor that a template may speak of. */
@@ -60,12 +62,21 @@ function isFixed(name: string): name is (typeof FIXED)[number] {
 }
 
 function isVariable(name: string): boolean {
-  return isFixed(name) || /^(?:labels|annotations)\.[A-Za-z0-9][A-Za-z0-9._/-]*$/.test(name);
+  return isFixed(name) || userKey(name) !== null;
+}
+
+/**
+ * Only what is written on the actor itself, by somebody who may grant what it comes to: the labels of the system are handed down from its namespace,
+ * and whoever may label that may be somebody much smaller.
+ */
+function userKey(name: string): { readonly map: 'labels' | 'annotations'; readonly key: string } | null {
+  const [, map, key = ''] = /^(labels|annotations)\.(.+)$/.exec(name) ?? [];
+  if (map === undefined || labelKeyFlaw(key) !== null || isReservedKey(key)) return null;
+  return { map: map === 'labels' ? 'labels' : 'annotations', key };
 }
 
 function factOf(name: string, actor: TemplateActor): string | undefined {
   if (isFixed(name)) return actor[name];
-  const [, map, key = ''] = /^(labels|annotations)\.(.+)$/.exec(name) ?? [];
-  const values = map === 'labels' ? actor.labels : actor.annotations;
-  return map !== undefined && Object.hasOwn(values, key) ? values[key] : undefined;
+  const user = userKey(name);
+  return user !== null && Object.hasOwn(actor[user.map], user.key) ? actor[user.map][user.key] : undefined;
 }

@@ -52,6 +52,23 @@ describe('templates', () => {
     );
   });
 
+  test('a label of the system, which whoever labels the namespace may change, fills in nothing: also in what was stored before', () => {
+    const labels = { 'apxy/ns/stage': 'prod', 'apxy/stage': 'prod' };
+    for (const key of Object.keys(labels)) {
+      const stored = [entry(`root.acme.{{labels.${key}}}.**`), entry('root.acme', { resource_ids: [`{{labels.${key}}}`] })];
+      expect(renderPermissions(stored, { ...actor, labels })).toEqual(nothing);
+    }
+  });
+
+  test('more than an actor may have allows nothing, and cannot be granted again', () => {
+    const stored = Array.from({ length: 5 }, (_, at) =>
+      entry('root.acme', { resource_ids: Array.from({ length: 201 }, (__, id) => `i${at}_${id}`) }),
+    );
+    expect(renderPermissions(stored, actor)).toEqual(nothing);
+    expect(renderPermissions(stored.slice(0, 4), actor)).not.toEqual(nothing);
+    expect(() => widestPermissions(stored, actor)).toThrow(expect.objectContaining({ code: 'permission_invalid' }));
+  });
+
   test('a name that every object has is no label', () => {
     expect(renderPermissions([entry('root.acme.{{labels.constructor}}')], actor)).toEqual(nothing);
   });

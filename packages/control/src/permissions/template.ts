@@ -1,22 +1,24 @@
 import { intersect } from './algebra.js';
-import { type Permission, type Permissions, permissionsOf } from './permission.js';
+import { areBounded, nothing, type Permission, type Permissions, permissionsOf, requireBounded } from './permission.js';
 import { isWithin, readMatcher } from './read-matcher.js';
 import { beforeTemplates, hasChangingTemplate, hasTemplate, renderTemplate, type TemplateActor } from './template-text.js';
 
 /**
  * What an actor may do: its stored permissions with its own facts in place, and never outside its own namespace and what lies below. An entry
- * whose template cannot be filled in, or does not give a namespace, allows nothing.
+ * whose template cannot be filled in, or does not give a namespace, allows nothing, and neither do more of them than an actor may have.
  */
 export function renderPermissions(stored: readonly Permission[], actor: TemplateActor): Permissions {
+  if (!areBounded(stored)) return nothing;
   return intersect(permissionsOf(stored.flatMap((entry) => renderEntry(entry, actor) ?? [])), within(actor.namespace));
 }
 
 /**
  * The most that stored permissions could ever come to mean for this actor, whatever its labels and annotations become. This is what a granter has to
- * hold: somebody who may only change labels must not turn a grant into a larger one afterwards.
+ * hold: somebody who may only change labels must not turn a grant into a larger one afterwards. More of them than an actor may have are refused with
+ * `permission_invalid`.
  */
 export function widestPermissions(stored: readonly Permission[], actor: TemplateActor): Permissions {
-  return intersect(permissionsOf(stored.flatMap((entry) => renderEntry(widen(entry), actor) ?? [])), within(actor.namespace));
+  return intersect(permissionsOf(requireBounded(stored).flatMap((entry) => renderEntry(widen(entry), actor) ?? [])), within(actor.namespace));
 }
 
 /** The entries, by index, that name a namespace outside the actor's own, which they could never reach. */
