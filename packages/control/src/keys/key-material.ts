@@ -3,7 +3,7 @@ import { newId } from '../database/ids.js';
 import type { Database } from '../database/open-database.js';
 import type { Queryable } from '../database/schema.js';
 import { randomKey } from './aes-gcm.js';
-import { changeKey, findKey, insertActiveVersion, keysAfter, versionsOf } from './key-store.js';
+import { changeKey, findKey, GLOBAL_KEY, insertActiveVersion, keysAfter, versionsOf } from './key-store.js';
 import { type KeyRow, keyTables } from './key-tables.js';
 import type { Keyring } from './keyring.js';
 import { type KeyProvider, parseWrappedKey } from './provider.js';
@@ -24,6 +24,9 @@ export interface SyncResult {
 
 const PAGE = 100;
 const TIMEOUT_MS = 60_000;
+const KEY_TIMEOUT_MS = 30_000;
+/** Keys that are asked about at the same time. */
+const AT_ONCE = 8;
 
 /**
  * Wraps every data key of a key with the material that `to` has now, and makes a new active one. All of it or nothing, and nothing (false) when
@@ -63,28 +66,57 @@ export async function replaceMaterial(
 
 /**
  * Asks the provider of every key for its newest material. Where that is newer, all data keys are wrapped with it and a new one becomes active, so
- * that new material protects new writes; re-encryption moves what is there. A key that fails is reported and does not keep the others back.
+ * that new material protects new writes; re-encryption moves what is there. The global key comes first, the others a few at a time. A key that fails,
+ * or whose provider does not answer within `keyTimeoutMs`, is reported and does not keep the others back.
  */
-export async function syncKeys(database: Database, keyring: Keyring, now: number, signal: AbortSignal): Promise<SyncResult> {
+export async function syncKeys(
+  database: Database,
+  keyring: Keyring,
+  now: number,
+  signal: AbortSignal,
+  keyTimeoutMs = KEY_TIMEOUT_MS,
+): Promise<SyncResult> {
   const rotated: string[] = [];
   const failures: SyncFailure[] = [];
   let checked = 0;
+
+  async function check(key: KeyRow): Promise<void> {
+    checked += 1;
+    const timeout = AbortSignal.timeout(keyTimeoutMs);
+    try {
+      if (await syncKey(database, keyring, key, now, AbortSignal.any([signal, timeout]))) rotated.push(key.id);
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push({ keyId: key.id, code: codeOf(error, timeout) });
+    }
+  }
+
+  async function checkEach(keys: Iterable<KeyRow>): Promise<void> {
+    for (const key of keys) {
+      signal.throwIfAborted();
+      await check(key);
+    }
+  }
+
+  signal.throwIfAborted();
+  const global = await findKey(database.db, GLOBAL_KEY);
+  if (global !== null) await check(global);
   for (let after = ''; ; ) {
     const page = await keysAfter(database.db, after, PAGE);
-    for (const key of page) {
-      signal.throwIfAborted();
-      checked += 1;
-      try {
-        if (await syncKey(database, keyring, key, now, signal)) rotated.push(key.id);
-      } catch (error) {
-        signal.throwIfAborted();
-        failures.push({ keyId: key.id, code: error instanceof SallyportError ? error.code : 'internal_error' });
-      }
-    }
+    // All take from one iterator. None is left behind at work when the signal ends it.
+    const waiting = page.filter(({ id }) => id !== GLOBAL_KEY).values();
+    await Promise.allSettled(Array.from({ length: AT_ONCE }, () => checkEach(waiting)));
+    signal.throwIfAborted();
     const last = page.at(-1);
     if (last === undefined || page.length < PAGE) return { checked, rotated, failures };
     after = last.id;
   }
+}
+
+/** The code that is reported; time that is up is the provider's failure, and everything else that has no code is one of this program. */
+function codeOf(error: unknown, timeout: AbortSignal): string {
+  if (error instanceof SallyportError) return error.code;
+  return timeout.aborted && error === timeout.reason ? 'key_provider_failed' : 'internal_error';
 }
 
 async function syncKey(database: Database, keyring: Keyring, given: KeyRow, now: number, signal: AbortSignal): Promise<boolean> {

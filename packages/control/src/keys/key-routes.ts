@@ -35,9 +35,13 @@ export async function permittedKey(keys: Pick<KeyService, 'get'>, keyId: string,
 
 /** `/keys` and what is below it. */
 export function keyOperations({ database, keys }: KeyRoutes): readonly Operation[] {
+  async function withoutData(key: KeyRow): Promise<z.input<typeof keySchema>> {
+    return shownKey(key, (await labelsOf(database.db, 'key', [key.id])).get(key.id));
+  }
+
   /** One key with its data. When a provider above it is not there the data alone is missing: whoever puts that right has to see the rest. */
   async function single(key: KeyRow): Promise<z.input<typeof keySchema>> {
-    const shown = shownKey(key, (await labelsOf(database.db, 'key', [key.id])).get(key.id));
+    const shown = await withoutData(key);
     try {
       const data = await keys.keyData(key);
       return data === null ? shown : { ...shown, key_data: { ...data } };
@@ -78,6 +82,7 @@ export function keyOperations({ database, keys }: KeyRoutes): readonly Operation
       method: 'POST',
       path: '/keys',
       summary: 'A new key, whose provider has wrapped and unwrapped something before it is saved',
+      description: 'The answer is without `key_data`: reading the key shows it.',
       access: { resource, verb: 'create' },
       body: z.strictObject({ namespace: z.string().max(1024), name: keyName.optional(), key_data: keyData, ...changes }),
       status: 201,
@@ -87,7 +92,8 @@ export function keyOperations({ database, keys }: KeyRoutes): readonly Operation
       handle: async ({ body: { key_data, ...given }, caller: { by } }) => {
         by.authority.require({ namespace: given.namespace, resource, verb: 'create' });
         const key = await keys.create({ ...given, keyData: key_data }, by.context);
-        return { body: await single(key), version: key.version, headers: { location: `/keys/${key.id}` } };
+        // Without the data: this answer is kept for whoever asks again, and would outlive the key when that is destroyed.
+        return { body: await withoutData(key), version: key.version, headers: { location: `/keys/${key.id}` } };
       },
     }),
     operation({

@@ -23,6 +23,7 @@ import type { Namespaces } from '../namespaces/namespaces.js';
 import type { Authority } from '../permissions/authority.js';
 import { randomKey } from './aes-gcm.js';
 import { columnUsing, type EncryptedColumns, namespaceAssigned } from './encrypted-columns.js';
+import { keyVersionOf } from './envelope.js';
 import { createKeyAssignments, type KeyAssignments } from './key-assignments.js';
 import { type KeyFilter, listKeys, listVersions } from './key-list.js';
 import { replaceMaterial, type SyncResult, syncKeys } from './key-material.js';
@@ -123,6 +124,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     await unlessTaken(() =>
       database.transaction(async (trx) => {
         await namespaces.requireActive(trx, namespace);
+        await keyring.requireUsable(trx, keyVersionOf(change.key_data));
         await keyTables(trx).insertInto('encryption_keys').values(row).execute();
         await insertActiveVersion(trx, { id: versionId, key_id: id, wrapped }, now());
         await labelNew(trx, identityOf(row), parentsOf(row), { labels, annotations });
@@ -170,7 +172,10 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
   async function replaceKeyData(key: KeyRow, data: unknown, change: Partial<KeyRow>, labels: LabelUpdate, who: ChangeContext): Promise<boolean> {
     const next = await admitted(key, data);
     const changes = { ...change, ...next.change };
-    return replaceMaterial(database, keyring, key, next.provider, changes, now(), (trx) => relabelled(trx, key, { ...key, ...changes }, labels, who));
+    return replaceMaterial(database, keyring, key, next.provider, changes, now(), async (trx) => {
+      await keyring.requireUsable(trx, keyVersionOf(next.change.key_data));
+      await relabelled(trx, key, { ...key, ...changes }, labels, who);
+    });
   }
 
   /** The labels that go with a change, and the change in the trail. */

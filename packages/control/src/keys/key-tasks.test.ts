@@ -17,9 +17,12 @@ describeOnBoth('the tasks of keys', (databases) => {
     return { ...(await openKeysStage(database, options)), database };
   }
 
+  const tasksOf = ({ service: keys, reencryption, retirement, rotation }: KeysStage) =>
+    keyTasks({ keys, reencryption, retirement, rotation, upkeep: { rotateAfterMs: 90 * DAY_MS, destroyAfterMs: DAY_MS } });
+
   /** Runs one attempt of a task, and collects its progress. */
   async function run(stage: KeysStage, name: string, signal = new AbortController().signal) {
-    const task = keyTasks({ keys: stage.service, reencryption: stage.reencryption, retirement: stage.retirement }).find((each) => each.name === name);
+    const task = tasksOf(stage).find((each) => each.name === name);
     if (task === undefined) throw new Error(`There is no task ${name}.`);
     const seen: TaskProgress[] = [];
     const result = await task.run({}, { id: 'tsk_1', namespace: 'root', attempt: 1, signal, progress: (progress) => void seen.push(progress) });
@@ -31,7 +34,7 @@ describeOnBoth('the tasks of keys', (databases) => {
 
   test('each of them is due by the clock, and runs once at a time', async () => {
     const stage = await staged();
-    const tasks = keyTasks({ keys: stage.service, reencryption: stage.reencryption, retirement: stage.retirement });
+    const tasks = tasksOf(stage);
     expect(keyCron.map(({ task }) => task).toSorted()).toEqual(tasks.map(({ name }) => name).toSorted());
     for (const { schedule } of keyCron) expect(() => parseSchedule(schedule)).not.toThrow();
     for (const { singleton, faultOf } of tasks) expect([singleton, faultOf({}), faultOf({ x: 1 }) === undefined]).toEqual([true, undefined, false]);
@@ -57,6 +60,23 @@ describeOnBoth('the tasks of keys', (databases) => {
     time += 1;
     expect((await run(stage, 'keys.retire')).result).toEqual({ retired: 0, destroyed: 1 });
     for (const id of ['1', '2', '3', '4', '5']) expect(await stage.read(id)).toBe(`secret ${id}`);
+  });
+
+  test('a key whose version has grown old gets a new one, and every other stays as it is', async () => {
+    let time = Date.now();
+    const stage = await staged({ now: () => time });
+    const old = await stage.service.create({ namespace: 'root.a', keyData: { value: 'the material of an old key' } }, tester);
+    const disabled = await stage.service.create({ namespace: 'root.a', keyData: { value: 'the material of a disabled key' } }, tester);
+    await stage.service.update(disabled.id, { state: 'disabled' }, tester);
+    time += 60 * DAY_MS;
+    const young = await stage.service.create({ namespace: 'root.b', keyData: { value: 'the material of a young key' } }, tester);
+    expect((await run(stage, 'keys.rotate')).result).toEqual({ rotated: 0 });
+    time += 30 * DAY_MS;
+    // The old one, and the global key.
+    expect((await run(stage, 'keys.rotate')).result).toEqual({ rotated: 2 });
+    expect((await run(stage, 'keys.rotate')).result).toEqual({ rotated: 0 });
+    const versions = await Promise.all([old, disabled, young].map(async ({ id }) => (await stage.versions(id)).length));
+    expect(versions).toEqual([2, 1, 1]);
   });
 
   test('a run that was left unfinished is finished, and followed by a whole one', async () => {

@@ -2,6 +2,7 @@ import { SallyportError } from '@sallyport/sdk';
 import { z } from 'zod';
 import type { CronEntry } from '../tasks/cron-ticks.js';
 import { type AttemptContext, defineTask, type Task } from '../tasks/task.js';
+import type { KeyRotation } from './key-rotation.js';
 import type { KeyService } from './key-service.js';
 import { GLOBAL_KEY } from './key-store.js';
 import type { Reencryption } from './reencryption.js';
@@ -12,28 +13,40 @@ export interface KeyTasksOptions {
   readonly keys: Pick<KeyService, 'sync'>;
   readonly reencryption: Pick<Reencryption, 'begin' | 'step' | 'progress'>;
   readonly retirement: Retirement;
+  readonly rotation: KeyRotation;
+  readonly upkeep: KeyUpkeep;
+}
+
+/** How the versions of keys come and go, in milliseconds. */
+export interface KeyUpkeep {
+  /** How old the active version of a key may become; null to rotate by hand. */
+  readonly rotateAfterMs: number | null;
+  /** How long a version that nothing uses any more is kept. */
+  readonly destroyAfterMs: number;
 }
 
 /** The task that brings everything under the active versions of the keys. */
 export const REENCRYPT_KEYS = 'keys.reencrypt';
 const SYNC_KEYS = 'keys.sync';
 const RETIRE_KEYS = 'keys.retire';
+const ROTATE_KEYS = 'keys.rotate';
 
 /** When the tasks are due, in UTC. */
 export const keyCron: readonly CronEntry[] = [
   { task: SYNC_KEYS, schedule: '*/15 * * * *', payload: {} },
   { task: REENCRYPT_KEYS, schedule: '*/30 * * * *', payload: {} },
+  { task: ROTATE_KEYS, schedule: '25 * * * *', payload: {} },
   { task: RETIRE_KEYS, schedule: '10 * * * *', payload: {} },
 ];
 
 const nothing = z.strictObject({});
-/** A process may have encrypted with a version just before it retired, and its transaction takes its time. */
+/** The least: a process may have encrypted with a version just before it retired, and its transaction takes its time. */
 const GRACE_MS = 24 * 3_600_000;
 /** Of many keys that failed so many are named in the result. */
 const FAILURES_NAMED = 100;
 
 /** The tasks that keep keys as they should be: each may be run again at any time, and by several processes at once. */
-export function keyTasks({ keys, reencryption, retirement }: KeyTasksOptions): readonly Task[] {
+export function keyTasks({ keys, reencryption, retirement, rotation, upkeep }: KeyTasksOptions): readonly Task[] {
   return [
     defineTask({
       name: SYNC_KEYS,
@@ -59,13 +72,20 @@ export function keyTasks({ keys, reencryption, retirement }: KeyTasksOptions): r
       run: (context) => reencrypt(reencryption, context),
     }),
     defineTask({
+      name: ROTATE_KEYS,
+      schema: nothing,
+      singleton: true,
+      retry: { attempts: 3 },
+      run: async ({ signal }) => ({ rotated: upkeep.rotateAfterMs === null ? 0 : await rotation.rotateOlder(upkeep.rotateAfterMs, signal) }),
+    }),
+    defineTask({
       name: RETIRE_KEYS,
       schema: nothing,
       singleton: true,
       retry: { attempts: 3 },
       async run({ signal }) {
         const retired = await retirement.retireUnused(signal);
-        const destroyed = await retirement.purgeRetired(GRACE_MS, signal);
+        const destroyed = await retirement.purgeRetired(Math.max(GRACE_MS, upkeep.destroyAfterMs), signal);
         return { retired: retired.length, destroyed: destroyed.length };
       },
     }),

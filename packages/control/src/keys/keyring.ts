@@ -53,8 +53,17 @@ export interface Keyring {
   /**
    * The envelope of a secret for its place, under the key of the namespace (or of `keyNamespace`; null is the global key). Call it before a
    * transaction begins: it may have to write. Rejects with `key_unavailable` when the key is disabled; there is no other key to fall back on.
+   *
+   * The key may be destroyed before the envelope is stored, and another process may have destroyed it already. So whoever stores the envelope calls
+   * `requireUsable` in the transaction that does.
    */
   encrypt(place: CiphertextPlace, plaintext: Secret, keyNamespace?: string | null): Promise<string>;
+  /**
+   * Rejects with `key_unavailable` when a key version is destroyed or its key is deleted: what it encrypted must not be stored, nobody could read it.
+   * Encrypting once more then takes the key that the namespace has now. Call it with the version of an envelope (`keyVersionOf`) in the transaction
+   * that stores the envelope.
+   */
+  requireUsable(trx: Queryable, versionId: string): Promise<void>;
   /** The secret of an envelope; `ciphertext_invalid` unless it was made for exactly this place. */
   decrypt(place: CiphertextPlace, envelope: string): Promise<Secret>;
   /** Which version encrypts for a namespace now. */
@@ -207,6 +216,19 @@ export function openKeyring(options: KeyringOptions): Keyring {
     return envelope;
   }
 
+  async function requireUsable(trx: Queryable, versionId: string): Promise<void> {
+    const version = await findVersion(trx, versionId);
+    const key = version === null ? null : await findKey(trx, version.key_id);
+    if (version !== null && version.wrapped !== null && key !== null) return;
+    refresh();
+    reserved.delete(versionId);
+    dataKeys.delete(versionId);
+    throw new SallyportError('key_unavailable', {
+      detail: 'The key that encrypted the value was destroyed before the value was stored.',
+      hint: 'Try again: the key that the namespace has now is used then.',
+    });
+  }
+
   async function decrypt(place: CiphertextPlace, text: string): Promise<Secret> {
     const envelope = parseEnvelope(text);
     const bytes = openEnvelope(envelope, await dataKey(envelope.keyVersion), place);
@@ -225,5 +247,5 @@ export function openKeyring(options: KeyringOptions): Keyring {
     providers.clear();
   }
 
-  return { encrypt, decrypt, activeVersion, dataKey, globalProvider, configOf, providerOf, addVersion, refresh, forget };
+  return { encrypt, requireUsable, decrypt, activeVersion, dataKey, globalProvider, configOf, providerOf, addVersion, refresh, forget };
 }

@@ -6,6 +6,7 @@ import { createSealer } from '../database/sealer.js';
 import { createNamespaces } from '../namespaces/namespaces.js';
 import { createEncryptedColumns, type EncryptedColumn, type EncryptedColumns } from './encrypted-columns.js';
 import { ensureGlobalKey } from './global-key.js';
+import { createKeyRotation, type KeyRotation } from './key-rotation.js';
 import { createKeyService, type KeyService } from './key-service.js';
 import { versionsOf } from './key-store.js';
 import type { KeyVersionRow } from './key-tables.js';
@@ -31,6 +32,7 @@ export interface KeysStage {
   readonly audit: AuditTrail;
   readonly reencryption: Reencryption;
   readonly retirement: Retirement;
+  readonly rotation: KeyRotation;
   /** Writes a row with this secret; replaces the secret of one that is there. */
   write(id: string, namespace: string, secret: string): Promise<void>;
   /** The secret of a row. */
@@ -85,6 +87,7 @@ export async function openKeysStage(database: Database, options: KeysStageOption
     ...{ keyring, service, columns, audit },
     reencryption: createReencryption({ database, keyring, columns, pageSize, ...now }),
     retirement: createRetirement({ database, columns, ...now }),
+    rotation: createKeyRotation({ database, keyring, audit, ...now }),
     async write(id, namespace, secret) {
       const sealed = await keyring.encrypt(place(id, namespace), new Secret(secret));
       const values = sql`insert into things (id, namespace, hosts, secret) values (${id}, ${namespace}, 'api.example.com', ${sealed})`;

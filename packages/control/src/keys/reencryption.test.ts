@@ -116,6 +116,28 @@ describeOnBoth('re-encryption', (databases) => {
     expect(await keys.read(idOf(0))).toBe('race 3');
   });
 
+  test('a row stays readable when the key of its replacement was destroyed meanwhile', async () => {
+    const keys = await stage(1);
+    const { keyring, database, columns } = keys;
+    const racing: Keyring = {
+      ...keyring,
+      async encrypt(place, plaintext, keyNamespace) {
+        const sealed = await keyring.encrypt(place, plaintext, keyNamespace);
+        if (place.table === 'things') await database.transaction((trx) => keys.service.shred(trx, 'root.a', tester));
+        return sealed;
+      },
+    };
+    const progress = await createReencryption({ database, keyring: racing, columns }).run(signal);
+    expect(progress.find(({ table_name }) => table_name === 'things')).toMatchObject({
+      ...{ changed: 0, failed: 1, first_failure: `${idOf(0)}: key_unavailable` },
+    });
+    const restarted = await openKeysStage(database);
+    expect(await restarted.read(idOf(0))).toBe('secret 0');
+    await restarted.reencryption.run(signal);
+    expect(await stale(keys)).toEqual([]);
+    expect(await keys.read(idOf(0))).toBe('secret 0');
+  });
+
   test('rows that appear or go while a run is under way disturb it not', async () => {
     const keys = await stage(40);
     await keys.reencryption.begin();

@@ -127,10 +127,18 @@ export function createReencryption(options: ReencryptionOptions): Reencryption {
       const keyNamespace = column.keyNamespace === undefined ? place.namespace : column.keyNamespace(place.namespace);
       if (keyVersionOf(text) === (await keyring.activeVersion(keyNamespace)).id) return 'current';
       const replacement = await keyring.encrypt(place, await keyring.decrypt(place, text), keyNamespace);
-      if (await replaceCiphertext(db, column, row, replacement)) return 'changed';
+      if (await replaced(column, row, replacement)) return 'changed';
       row = await encryptedRow(db, column, place.row);
     }
     throw new SallyportError('precondition_failed');
+  }
+
+  /** What can still be read stays as it is when the key of its replacement has been destroyed meanwhile. */
+  function replaced(column: EncryptedColumn, row: EncryptedRow, replacement: string): Promise<boolean> {
+    return database.transaction(async (trx) => {
+      await keyring.requireUsable(trx, keyVersionOf(replacement));
+      return replaceCiphertext(trx, column, row, replacement);
+    });
   }
 
   async function run(signal: AbortSignal): Promise<readonly ReencryptionProgress[]> {

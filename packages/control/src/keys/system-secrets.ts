@@ -4,7 +4,7 @@ import { newId } from '../database/ids.js';
 import type { Database } from '../database/open-database.js';
 import { type Queryable, withTables } from '../database/schema.js';
 import type { EncryptedColumn } from './encrypted-columns.js';
-import type { CiphertextPlace } from './envelope.js';
+import { type CiphertextPlace, keyVersionOf } from './envelope.js';
 import type { Keyring } from './keyring.js';
 
 /** What a secret of the system is for: sealing cursors and stored outcomes, or signing the tokens that the system mints. */
@@ -44,6 +44,7 @@ async function makeFirst(database: Database, keyring: Keyring, purpose: SystemSe
   const secret = await keyring.encrypt(placeOf(id), new Secret(randomBytes(32).toString('base64url')), null);
   await database.transaction(async (trx) => {
     if ((await stored(trx, purpose)).length > 0) return;
+    await keyring.requireUsable(trx, keyVersionOf(secret));
     await tables(trx).insertInto('system_secrets').values({ id, namespace: 'root', purpose, secret, created_at: Date.now() }).execute();
   });
 }

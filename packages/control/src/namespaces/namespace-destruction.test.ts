@@ -1,16 +1,17 @@
+import { SallyportError } from '@sallyport/sdk';
 import { sql } from 'kysely';
 import { expect, test } from 'vitest';
 import { migrate } from '../database/migrate.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { requireIndexed } from '../database/testing/query-plan.test.support.js';
-import type { DestructionProgress, OnNamespaceDestroyed } from './namespace-destruction.js';
+import type { DestructionStep, OnNamespaceDestroyed } from './namespace-destruction.js';
 import { everywhere } from './namespace-matcher.js';
-import { selectNextToDestroy } from './namespace-store.js';
+import { openDestructionOf, selectNextDestruction, selectNextToDestroy } from './namespace-store.js';
 import type { Namespaces } from './namespaces.js';
 import { stageOn, who } from './namespaces.test.support.js';
 
-async function untilDone(namespaces: Namespaces, batchSize = 2): Promise<readonly DestructionProgress[]> {
-  const steps: DestructionProgress[] = [];
+async function untilDone(namespaces: Namespaces, batchSize = 2): Promise<readonly DestructionStep[]> {
+  const steps: DestructionStep[] = [];
   for (;;) {
     const step = await namespaces.destroyNextBatch({ batchSize });
     if (step === undefined) return steps;
@@ -67,12 +68,15 @@ describeOnBoth('the deletion of a namespace', (databases) => {
       if (calls === 4) throw new Error('killed');
       return 'done';
     };
-    const { namespaces } = stageOn(database, [shred]);
+    const { namespaces, wait } = stageOn(database, [shred]);
     for (const path of ['root.a.b', 'root.a.c', 'root.a.d', 'root.a.e']) await namespaces.ensure(path, who);
-    await namespaces.destroy('root.a', who);
-    await expect(untilDone(namespaces)).rejects.toThrow('killed');
+    const { id } = await namespaces.destroy('root.a', who);
+    const steps = await untilDone(namespaces);
+    expect(steps.at(-1)).toMatchObject({ destroyed: 2, finished: false, failures: 1, failure: 'internal_error', error: { message: 'killed' } });
     expect(await states(namespaces)).toEqual({ root: 'active', 'root.a': 'destroying', 'root.a.b': 'destroying', 'root.a.c': 'destroying' });
-    await untilDone(namespaces);
+    wait(600_000);
+    expect((await untilDone(namespaces)).at(-1)).toMatchObject({ finished: true });
+    expect(await namespaces.destructionProgress(id)).toMatchObject({ destroyed: 5, finished: true, failures: 0, failure: null });
     const { rows } = await sql<{ path: string }>`select path from shredded order by path`.execute(database.db);
     expect(rows.map(({ path }) => path)).toEqual(['root.a', 'root.a.b', 'root.a.c', 'root.a.d', 'root.a.e']);
   });
@@ -94,6 +98,112 @@ describeOnBoth('the deletion of a namespace', (databases) => {
       [1, false],
       [2, true],
     ]);
+  });
+
+  test('that fails every time keeps nobody else back, is tried again, and says so', async () => {
+    const failing = new Set(['root.a']);
+    const asked: string[] = [];
+    const shred: OnNamespaceDestroyed = async ({ path }) => {
+      asked.push(path);
+      if (failing.has(path)) throw new SallyportError('key_unavailable');
+      return 'done';
+    };
+    const { namespaces, wait } = stageOn(await databases.open(), [shred]);
+    for (const path of ['root.a', 'root.b', 'root.c']) await namespaces.create(path, who);
+    const a = await namespaces.destroy('root.a', who);
+    await namespaces.destroy('root.b', who);
+    await untilDone(namespaces);
+    expect(asked).toEqual(['root.a', 'root.b']);
+    expect(await states(namespaces)).toEqual({ root: 'active', 'root.a': 'destroying', 'root.c': 'active' });
+    for (let failures = 2; failures <= 30; failures += 1) {
+      wait(600_000);
+      if (failures === 30) await namespaces.destroy('root.c', who);
+      await untilDone(namespaces);
+      expect(await namespaces.destructionProgress(a.id)).toMatchObject({ failures, failure: 'key_unavailable', finished: false });
+    }
+    expect(await states(namespaces)).toEqual({ root: 'active', 'root.a': 'destroying' });
+    expect(await untilDone(namespaces)).toEqual([]);
+    failing.clear();
+    wait(600_000);
+    await untilDone(namespaces);
+    expect(await states(namespaces)).toEqual({ root: 'active' });
+    expect(await namespaces.destructionProgress(a.id)).toMatchObject({ failures: 0, failure: null, finished: true, destroyed: 1 });
+  });
+
+  test('that was interrupted has not failed', async () => {
+    const abort = new AbortController();
+    const shred: OnNamespaceDestroyed = async ({ signal }) => {
+      abort.abort(new Error('stopping'));
+      signal?.throwIfAborted();
+      return 'done';
+    };
+    const { namespaces } = stageOn(await databases.open(), [shred]);
+    await namespaces.create('root.a', who);
+    const { id } = await namespaces.destroy('root.a', who);
+    await expect(namespaces.destroyNextBatch({ signal: abort.signal })).rejects.toThrow('stopping');
+    expect(await namespaces.destructionProgress(id)).toMatchObject({ failures: 0, failure: null, finished: false });
+    await untilDone(namespaces);
+    expect(await states(namespaces)).toEqual({ root: 'active' });
+  });
+
+  test.each([1, 2, 3, 4])('of 4 namespaces by batches of %i ends with its last namespace, and leaves alone who takes the path then', async (size) => {
+    const shredded: string[] = [];
+    const shred: OnNamespaceDestroyed = async ({ path }) => {
+      shredded.push(path);
+      return 'done';
+    };
+    const { namespaces } = stageOn(await databases.open(), [shred]);
+    for (const name of 'bcd') await namespaces.ensure(`root.a.${name}`, who);
+    const old = await namespaces.destroy('root.a', who);
+    while ((await namespaces.get('root.a').catch(() => undefined)) !== undefined) await namespaces.destroyNextBatch({ batchSize: size });
+    expect(await namespaces.destructionProgress(old.id)).toMatchObject({ destroyed: 4, finished: true });
+    await namespaces.ensure('root.a.b', who);
+    await untilDone(namespaces);
+    expect(await states(namespaces)).toEqual({ root: 'active', 'root.a': 'active', 'root.a.b': 'active' });
+    expect(shredded).toHaveLength(4);
+    const next = await namespaces.destroy('root.a', who);
+    expect(next).toMatchObject({ total: 2, destroyed: 0, finished: false });
+    expect(next.id).not.toBe(old.id);
+    await untilDone(namespaces);
+    expect(await namespaces.destructionProgress(next.id)).toMatchObject({ destroyed: 2, finished: true });
+    expect(await namespaces.destructionProgress(old.id)).toMatchObject({ destroyed: 4, finished: true });
+  });
+
+  test('that is still open from before leaves alone what is active', async () => {
+    const database = await databases.open();
+    const { namespaces } = stageOn(database);
+    await namespaces.ensure('root.a.b', who);
+    const { id } = await namespaces.destroy('root.a', who);
+    await untilDone(namespaces);
+    await sql`update namespace_destructions set finished_at = null where id = ${id}`.execute(database.db);
+    await namespaces.ensure('root.a.b', who);
+    await untilDone(namespaces);
+    expect(await states(namespaces)).toEqual({ root: 'active', 'root.a': 'active', 'root.a.b': 'active' });
+    expect(await namespaces.destructionProgress(id)).toMatchObject({ finished: true });
+  });
+
+  test('of a parent ends the failing one below it together with its namespaces', async () => {
+    let fails = true;
+    const shred: OnNamespaceDestroyed = async ({ path }) => {
+      if (fails && path === 'root.a.b') throw new Error('not yet');
+      return 'done';
+    };
+    const database = await databases.open();
+    const { namespaces, audit, wait } = stageOn(database, [shred]);
+    await namespaces.ensure('root.a.b', who);
+    const below = await namespaces.destroy('root.a.b', who);
+    await untilDone(namespaces);
+    fails = false;
+    const above = await namespaces.destroy('root.a', who);
+    await untilDone(namespaces);
+    expect(await namespaces.destructionProgress(above.id)).toMatchObject({ finished: true, destroyed: 2 });
+    expect(await namespaces.destructionProgress(below.id)).toMatchObject({ finished: true, destroyed: 0, failures: 0, failure: null });
+    await namespaces.ensure('root.a.b', who);
+    expect(await openDestructionOf(database.db, ['root.a.b', 'root.a'])).toBeUndefined();
+    wait(600_000);
+    expect(await untilDone(namespaces)).toEqual([]);
+    const ended = (await audit.list({ filter: { action: 'namespaces.destroyed' } }, everywhere)).items;
+    expect(ended.map(({ resourceId }) => resourceId).toSorted()).toEqual(['root.a', 'root.a.b']);
   });
 
   test('that is asked for again is the one that is under way, also from below', async () => {
@@ -173,5 +283,6 @@ describeOnBoth('the deletion of a namespace', (databases) => {
   test('finds its next namespaces by the index, in order', async () => {
     const database = await databases.open();
     await requireIndexed(database, selectNextToDestroy(database.db, 'root.a', 5).compile());
+    await requireIndexed(database, selectNextDestruction(database.db, 5).compile());
   });
 });

@@ -26,11 +26,31 @@ describeOnBoth('/namespaces', (databases) => {
     expect(changed).toMatchObject({ status: 200, body: { labels: { env: 'dev' }, annotations: { note: 'first' } } });
     const late = await request('PATCH', '/namespaces/root.a', { as: admin, body: { labels: {} }, headers: { 'if-match': etag } });
     expect(late).toMatchObject({ status: 412, body: { code: 'precondition_failed' } });
-    expect(await request('DELETE', '/namespaces/root.a', { as: admin })).toMatchObject({
-      status: 202,
-      body: { path: 'root.a', total: 1, finished: false },
-    });
+    const deleting = await request('DELETE', '/namespaces/root.a', { as: admin });
+    expect(deleting).toMatchObject({ status: 202, body: { path: 'root.a', total: 1, finished: false } });
+    expect(deleting.headers.get('location')).toBe(`/namespace-deletions/${deleting.body.id}`);
     expect(await request('GET', '/namespaces/root.a', { as: admin })).toMatchObject({ body: { state: 'destroying' } });
+  });
+
+  test('a deletion shows how far it is, also when the namespace is gone, to whoever may read the namespace', async () => {
+    const { request, admin, actor, plane } = await served();
+    for (const path of ['root.a', 'root.a.b', 'root.ab']) await request('POST', '/namespaces', { as: admin, body: { path } });
+    const reader = await actor('root', 'reader', [{ namespace: 'root.a', resources: ['namespaces'], verbs: ['get'] }]);
+    const neighbour = await actor('root.ab', 'neighbour');
+    const lister = await actor('root', 'lister', [{ namespace: 'root.**', resources: ['namespaces'], verbs: ['list', 'delete'] }]);
+    const begun = await request('DELETE', '/namespaces/root.a', { as: admin });
+    const path = begun.headers.get('location') ?? '';
+    const expected = { id: begun.body.id, path: 'root.a', total: 2, destroyed: 0, finished: false, failures: 0, failure: null };
+    expect(await request('GET', path, { as: reader })).toMatchObject({ status: 200, body: expected });
+    const absent = await request('GET', '/namespace-deletions/nsd_none', { as: admin });
+    expect(absent).toMatchObject({ status: 404, body: { code: 'namespace_not_found' } });
+    for (const as of [neighbour, lister]) {
+      const answer = await request('GET', path, { as });
+      expect([answer.status, answer.body.code, answer.body.detail]).toEqual([404, absent.body.code, absent.body.detail]);
+    }
+    while ((await plane.namespaces.destroyNextBatch({ batchSize: 1 }))?.finished === false);
+    expect(await request('GET', '/namespaces/root.a', { as: admin })).toMatchObject({ status: 404 });
+    expect(await request('GET', path, { as: reader })).toMatchObject({ status: 200, body: { ...expected, destroyed: 2, finished: true } });
   });
 
   test('labels and annotations one by one', async () => {

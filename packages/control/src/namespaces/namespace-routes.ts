@@ -1,3 +1,4 @@
+import { SallyportError } from '@sallyport/sdk';
 import { z } from 'zod';
 import type { Database } from '../database/open-database.js';
 import { labelMap, labelOperations } from '../labels/label-routes.js';
@@ -32,7 +33,15 @@ const namespaceSchema = z
   .meta({ id: 'Namespace', description: 'A node of the tree under `root`.' });
 
 const destructionSchema = z
-  .object({ id: z.string(), path: z.string(), total: z.int(), destroyed: z.int(), finished: z.boolean() })
+  .object({
+    id: z.string(),
+    path: z.string(),
+    total: z.int().describe('The namespaces at and below the path.'),
+    destroyed: z.int().describe('Those that this deletion has destroyed; one above or below it may have taken others.'),
+    finished: z.boolean(),
+    failures: z.int().describe('How often in a row it failed. It is tried again, after a pause that grows.'),
+    failure: z.string().nullable().describe('Why it failed the last time, as the code of an error.'),
+  })
   .meta({ id: 'NamespaceDestruction', description: 'The deletion of a namespace with everything in it and below it, as far as it is.' });
 
 /** `/namespaces` and what is below it. A namespace is its own id: permissions name it by its path. */
@@ -40,7 +49,7 @@ export function namespaceOperations({ database, namespaces }: NamespaceRoutes): 
   const common = { services, tag: resource } as const;
 
   async function shown(namespace: Namespace): Promise<z.input<typeof namespaceSchema>> {
-    return (await shownAll([namespace]))[0] as z.input<typeof namespaceSchema>;
+    return (await shownAll([namespace]))[0];
   }
 
   async function shownAll(all: readonly Namespace[]): Promise<readonly z.input<typeof namespaceSchema>[]> {
@@ -156,7 +165,27 @@ export function namespaceOperations({ database, namespaces }: NamespaceRoutes): 
       conditional: true,
       handle: async ({ params, caller, ifMatch }) => {
         requireOn(caller, 'delete', params.path);
-        return { body: await namespaces.destroy(params.path, caller.by.context, ifMatch) };
+        const begun = await namespaces.destroy(params.path, caller.by.context, ifMatch);
+        return { body: begun, headers: { location: `/namespace-deletions/${begun.id}` } };
+      },
+    }),
+    operation({
+      ...common,
+      name: 'getNamespaceDeletion',
+      method: 'GET',
+      path: '/namespace-deletions/:id',
+      summary: 'How far the deletion of a namespace is, also after the namespace is gone',
+      access: { resource, verb: 'get' },
+      params: z.object({ id: z.string().max(128) }),
+      status: 200,
+      result: destructionSchema,
+      errors: ['namespace_not_found'],
+      handle: async ({ params, caller }) => {
+        const deletion = await namespaces.destructionProgress(params.id);
+        const asked = { namespace: deletion.path, resource, verb: 'get', resource_id: deletion.path };
+        // Ids cannot be tried out: what the caller may not read does not exist.
+        if (!caller.by.authority.permits(asked)) throw new SallyportError('namespace_not_found');
+        return { body: deletion };
       },
     }),
     ...labelOperations({

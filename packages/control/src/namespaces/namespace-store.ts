@@ -31,6 +31,12 @@ export interface NamespaceDestructionsTable {
   request_id: string | null;
   total: number;
   destroyed: number;
+  /** Batches that failed since the last one that did not. */
+  failures: number;
+  /** The code of the error of the last of them. */
+  failure: string | null;
+  /** When the next batch may be tried. */
+  due_at: number;
   created_at: number;
   finished_at: number | null;
 }
@@ -41,6 +47,7 @@ interface NamespaceTables {
 }
 
 type NamespaceQuery = SelectQueryBuilder<Schema & NamespaceTables, 'namespaces', NamespacesTable>;
+type DestructionQuery = SelectQueryBuilder<Schema & NamespaceTables, 'namespace_destructions', NamespaceDestructionsTable>;
 
 /** What a client wants to see of the tree. */
 export type NamespaceConditions = {
@@ -121,9 +128,9 @@ export async function markDestroying(db: Queryable, path: string, now: number): 
   return count;
 }
 
-/** Namespaces at and below the path that are left, those below before what they are in. */
+/** Namespaces at and below the path that are being destroyed, those below before what they are in. One that is active is never among them. */
 export function selectNextToDestroy(db: Queryable, path: string, limit: number): NamespaceQuery {
-  return live(db).where(atOrBelow(path)).orderBy('path_key', 'desc').limit(limit);
+  return live(db).where(atOrBelow(path)).where('state', '=', 'destroying').orderBy('path_key', 'desc').limit(limit);
 }
 
 export async function markDestroyed(db: Queryable, ids: readonly string[], now: number): Promise<void> {
@@ -132,6 +139,7 @@ export async function markDestroyed(db: Queryable, ids: readonly string[], now: 
     .updateTable('namespaces')
     .set((eb) => ({ state: 'destroyed', version: eb('version', '+', 1), updated_at: now, deleted_at: now }))
     .where('id', 'in', ids)
+    .where('state', '=', 'destroying')
     .execute();
 }
 
@@ -139,14 +147,20 @@ export async function insertDestruction(db: Queryable, row: NamespaceDestruction
   await tables(db).insertInto('namespace_destructions').values(row).execute();
 }
 
-/** A destruction that is under way for one of these paths. */
+/** The oldest destruction that is under way for one of these paths. */
 export async function openDestructionOf(db: Queryable, paths: readonly string[]): Promise<NamespaceDestructionsTable | undefined> {
-  return oldestOpenDestruction(db).where('path', 'in', paths).executeTakeFirst();
+  const query = openDestructions(db).where('path_key', 'in', paths.map(pathKey));
+  return query.orderBy('created_at').orderBy('id').limit(1).executeTakeFirst();
 }
 
-/** The oldest destruction that is under way and that nobody else is working on at this moment. */
-export async function claimDestruction(db: Queryable, dialect: 'sqlite' | 'postgres'): Promise<NamespaceDestructionsTable | undefined> {
-  const query = oldestOpenDestruction(db);
+/** The destruction whose turn it is: the oldest under way that has not failed, and then those whose pause after a failure is over. */
+export function selectNextDestruction(db: Queryable, now: number): DestructionQuery {
+  return openDestructions(db).where('due_at', '<=', now).orderBy('due_at').orderBy('id').limit(1);
+}
+
+/** The one whose turn it is and that nobody else is working on at this moment. */
+export async function claimDestruction(db: Queryable, dialect: 'sqlite' | 'postgres', now: number): Promise<NamespaceDestructionsTable | undefined> {
+  const query = selectNextDestruction(db, now);
   return (dialect === 'postgres' ? query.forUpdate().skipLocked() : query).executeTakeFirst();
 }
 
@@ -154,17 +168,42 @@ export async function findDestruction(db: Queryable, id: string): Promise<Namesp
   return tables(db).selectFrom('namespace_destructions').selectAll().where('id', '=', id).executeTakeFirst();
 }
 
-export async function advanceDestruction(db: Queryable, id: string, destroyed: number, finishedAt: number | null): Promise<void> {
+/** Notes a batch that worked. */
+export async function advanceDestruction(db: Queryable, id: string, destroyed: number): Promise<void> {
   await tables(db)
     .updateTable('namespace_destructions')
-    .set((eb) => ({ destroyed: eb('destroyed', '+', destroyed), finished_at: finishedAt }))
+    .set((eb) => ({ destroyed: eb('destroyed', '+', destroyed), failures: 0, failure: null }))
     .where('id', '=', id)
     .execute();
 }
 
-function oldestOpenDestruction(db: Queryable): SelectQueryBuilder<Schema & NamespaceTables, 'namespace_destructions', NamespaceDestructionsTable> {
-  const open = tables(db).selectFrom('namespace_destructions').selectAll().where('finished_at', 'is', null);
-  return open.orderBy('created_at').orderBy('id').limit(1);
+/**
+ * Ends the destruction of a path and with it those below it, which have nothing left to do: an open one always has its namespace, so that none is
+ * still there when somebody takes the path again. Answers those that ended.
+ */
+export async function finishDestructions(db: Queryable, path: string, now: number): Promise<readonly NamespaceDestructionsTable[]> {
+  const ending = await openDestructions(db).where(atOrBelow(path)).orderBy('path_key').execute();
+  await tables(db)
+    .updateTable('namespace_destructions')
+    .set({ failures: 0, failure: null, finished_at: now })
+    .where('finished_at', 'is', null)
+    .where(atOrBelow(path))
+    .execute();
+  return ending;
+}
+
+/** Notes a batch that failed, and lets others go first until `dueAt`. */
+export async function postponeDestruction(db: Queryable, id: string, failure: string, dueAt: number): Promise<void> {
+  await tables(db)
+    .updateTable('namespace_destructions')
+    .set((eb) => ({ failures: eb('failures', '+', 1), failure, due_at: dueAt }))
+    .where('id', '=', id)
+    .where('finished_at', 'is', null)
+    .execute();
+}
+
+function openDestructions(db: Queryable): DestructionQuery {
+  return tables(db).selectFrom('namespace_destructions').selectAll().where('finished_at', 'is', null);
 }
 
 function atOrBelow(path: string): RawBuilder<boolean> {

@@ -15,7 +15,9 @@ import { everything } from '../permissions/permission.js';
 import { createAuthenticator } from '../tokens/authenticate.js';
 import type { VerifiedToken } from '../tokens/verify-token.js';
 import { databaseWithTasks, type Followers, followersOn } from './followers.test.support.js';
-import { who } from './namespaces.test.support.js';
+import { everywhere } from './namespace-matcher.js';
+import { namespaceTasks } from './namespace-tasks.js';
+import { stageOn, who } from './namespaces.test.support.js';
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(
@@ -103,7 +105,7 @@ describeOnBoth('the deletion of a namespace, by its task', (databases) => {
     const verified = { ...name, restriction: undefined, definition: undefined } as unknown as VerifiedToken;
     const describing = { ...verified, definition: { actor: { ...name, labels: { new: 'yes' } }, within: everything } };
     const authenticated = (token: VerifiedToken) =>
-      createAuthenticator({ verify: async () => token, actors, sources })({ authorization: 'Bearer x' }, 'api');
+      createAuthenticator({ verify: async () => token, actors, sources, sessions })({ authorization: 'Bearer x' }, 'api');
     expect(await codeOf(authenticated(verified))).toBe('none');
     expect(await actorKeys.usable(name)).toHaveLength(1);
     // The actor, and its labels and annotations.
@@ -182,6 +184,40 @@ describeOnBoth('the deletion of a namespace, by its task', (databases) => {
     // The path is free, and what was in it does not come back.
     await made.namespaces.ensure('root.a', who);
     expect(await made.actors.find('root.a', 'ada')).toBeUndefined();
+  });
+
+  test('that fails is in the result, and the others are done all the same', async () => {
+    const failing = new Set(['root.a', 'root.b']);
+    const { database } = await databaseWithTasks(databases);
+    const { namespaces, wait } = stageOn(database, [
+      async ({ path }) => {
+        if (failing.has(path)) throw path === 'root.a' ? new SallyportError('key_unavailable') : new TypeError('a fault of the program');
+        return 'done';
+      },
+    ]);
+    for (const path of ['root.a', 'root.b', 'root.c']) {
+      await namespaces.create(path, who);
+      await namespaces.destroy(path, who);
+    }
+    const notes: (string | undefined)[] = [];
+    const run = (): Promise<unknown> => {
+      const [task] = namespaceTasks(namespaces);
+      if (task === undefined) throw new Error('There is no task.');
+      const context = { id: 'tsk_1', namespace: 'root', attempt: 1, signal: new AbortController().signal };
+      return task.run({}, { ...context, progress: ({ note }) => void notes.push(note) });
+    };
+    await expect(run()).rejects.toThrow('a fault of the program');
+    expect(notes).toEqual(['root.a: key_unavailable', 'root.b: internal_error', 'root.c']);
+    expect((await namespaces.list({}, everywhere)).items.map(({ path }) => path)).toEqual(['root', 'root.a', 'root.b']);
+    failing.delete('root.b');
+    wait(600_000);
+    expect(await run()).toEqual({
+      ...{ deletions: 1, namespaces: 1, failed: 1 },
+      failures: [{ id: expect.stringMatching(/^nsd_/), path: 'root.a', code: 'key_unavailable' }],
+    });
+    failing.clear();
+    wait(600_000);
+    expect(await run()).toEqual({ deletions: 1, namespaces: 1, failed: 0, failures: [] });
   });
 
   test('is asked for together with its task, or neither is', async () => {

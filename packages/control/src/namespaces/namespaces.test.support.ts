@@ -20,6 +20,8 @@ export const who = { actorId: 'act_test', requestId: 'req_test' };
 export interface Stage {
   readonly namespaces: Namespaces;
   readonly audit: AuditTrail;
+  /** Lets the clock jump. */
+  readonly wait: (milliseconds: number) => void;
 }
 
 /** Namespaces on a database, with a clock that counts. */
@@ -27,5 +29,8 @@ export function stageOn(database: Database, hooks: readonly OnNamespaceDestroyed
   let time = 1_000;
   const now = (): number => ++time;
   const audit = createAuditTrail({ database, sealer: testSealer, now });
-  return { audit, namespaces: createNamespaces({ database, audit, sealer: testSealer, onNamespaceDestroyed: hooks, now }) };
+  const wait = (milliseconds: number): void => {
+    time += milliseconds;
+  };
+  return { audit, wait, namespaces: createNamespaces({ database, audit, sealer: testSealer, onNamespaceDestroyed: hooks, now }) };
 }

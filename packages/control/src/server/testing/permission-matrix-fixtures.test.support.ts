@@ -59,6 +59,12 @@ export function matrixFixtures(control: ServedControl, database: Database) {
       await control.request('POST', '/namespaces', { as: control.admin, body: { path, labels, annotations } });
       return { value: path, namespace: path };
     },
+    '/namespace-deletions/{id}': async (namespace) => {
+      const path = `${namespace}.${fresh()}`;
+      await control.request('POST', '/namespaces', { as: control.admin, body: { path } });
+      const { body } = await control.request('DELETE', `/namespaces/${path}`, { as: control.admin });
+      return { value: (body as { readonly id: string }).id, namespace: path };
+    },
     '/actors/{id}': actor,
     '/actors/external-id/{external_id}': async (namespace) => {
       const { value } = await actor(namespace, undefined);
