@@ -1,4 +1,5 @@
 import { minimalConfig } from './config-file.js';
+import { clientOptions, isShared } from './control/client-options.js';
 import type { DocumentedCommand } from './documented-command.js';
 import { exitCodes } from './failure.js';
 import { createProgram } from './program.js';
@@ -22,6 +23,7 @@ export function cliPage(): string {
       'sentence, ' +
       'a code that never changes, and what to do about it, on standard error; `SALLYPORT_DEBUG=1` adds where in the program they come from.',
     ...commands.map(section),
+    ...clientSection,
     ...configurationSection,
     '## Exit codes',
     table(['Code', 'Meaning'], Object.entries(exitCodes)),
@@ -40,7 +42,7 @@ function section(command: DocumentedCommand): string {
       sentence(argument.description),
     ]),
     ...command.options
-      .filter(({ hidden }) => !hidden)
+      .filter((option) => !option.hidden && !isShared(option))
       .map(({ flags, description, argChoices, defaultValue, defaultValueDescription }) => {
         const choices = argChoices === undefined ? '' : ` (${argChoices.map((choice) => `\`${choice}\``).join(', ')})`;
         // What can be turned off has no value to be named.
@@ -50,6 +52,7 @@ function section(command: DocumentedCommand): string {
       }),
   ];
   if (rows.length > 0) parts.push(table(['Argument or option', 'Meaning'], rows));
+  if (command.options.some(isShared)) parts.push('The options that say [who asks, and whom](#who-asks-and-whom), go with it too.');
   if (command.examples.length > 0) parts.push(`\`\`\`sh\n${command.examples.join('\n')}\n\`\`\``);
   return parts.join('\n\n');
 }
@@ -67,6 +70,16 @@ function sentence(text: string): string {
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n');
 }
+
+const clientSection = [
+  '## Who asks, and whom',
+  'Every command that calls the control plane, or signs a token for it, takes these; those that only sign take the first five. What they leave out is ' +
+    'in `~/.sallyport.yaml`, which `sallyport login` writes: [the control plane from the command line](control-cli.md).',
+  table(
+    ['Option', 'Meaning'],
+    clientOptions().map(({ flags, description }) => [`\`${flags}\``, sentence(description)]),
+  ),
+];
 
 const configurationSection = [
   '## Which configuration',

@@ -1,4 +1,5 @@
 import { Argument, InvalidArgumentError, Option } from 'commander';
+import { addApply } from './commands/apply/apply-options.js';
 import type { AuthorityOptions } from './commands/ca.js';
 import { addCerts } from './commands/certs-options.js';
 import { addCompletion } from './commands/completion-options.js';
@@ -9,6 +10,8 @@ import { addFleet } from './commands/fleet-options.js';
 import { addLogin } from './commands/login-options.js';
 import { addOnboard } from './commands/onboard-options.js';
 import { addProxy } from './commands/proxy-options.js';
+import { addResources } from './commands/resources/add-resources.js';
+import { resourceGroups } from './commands/resources/resource-groups.js';
 import type { RunCommandOptions } from './commands/run.js';
 import type { ServeOptions } from './commands/serve.js';
 import { addSignJwt } from './commands/sign-jwt-options.js';
@@ -48,6 +51,8 @@ export function createProgram(done: Done): DocumentedCommand {
   addFleet(program, done);
   addLogin(program, done);
   addWhoami(program, done);
+  addResources(program, resourceGroups, done);
+  addApply(program, done);
   addProxy(program, done);
   addSignJwt(program, done);
   addDoctor(program, done);

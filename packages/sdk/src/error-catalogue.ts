@@ -715,8 +715,16 @@ export const errorCatalogue = {
   // Commands about the control plane.
   confirmation_required: entry(0, 'It was not confirmed', 'Answer with yes where you are asked, or give --yes when it is meant.'),
   value_file_invalid: entry(0, 'A file with a value cannot be used', 'Correct the file; --help of the command says what is expected in it.'),
-  manifest_invalid: entry(0, 'A document to apply is not valid', 'Correct it at the place that is named; `sallyport apply --schema` prints what may stand there.'),
-  manifest_conflict: entry(0, 'What is to be applied belongs to somebody else', 'Leave it to them, or take the label `sallyport.io/applied-by` away from it.'),
+  manifest_invalid: entry(
+    0,
+    'A document to apply is not valid',
+    'Correct it at the place that is named; `sallyport apply --schema` prints what may stand there.',
+  ),
+  manifest_conflict: entry(
+    0,
+    'What is to be applied belongs to somebody else',
+    'Leave it to them, or take the label `sallyport.io/applied-by` away from it.',
+  ),
 
   // Starting and configuring.
   telemetry_unavailable: entry(

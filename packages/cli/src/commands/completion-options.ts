@@ -1,7 +1,7 @@
 import type { DocumentedCommand } from '../documented-command.js';
 
 /** The shells that there is a completion for. */
-export type Shell = 'bash' | 'zsh' | 'fish';
+type Shell = 'bash' | 'zsh' | 'fish';
 
 /** Adds `sallyport completion`. `done` takes the exit code. */
 export function addCompletion(program: DocumentedCommand, done: (code: number) => void): void {

@@ -38,3 +38,9 @@ function endOf(lines: ReturnType<typeof createInterface>): AbortSignal {
   lines.once('SIGINT', () => lines.close());
   return end.signal;
 }
+
+/** Asks whether something is to be done: only `y` and `yes` mean yes. `unasked` where nobody can be asked. */
+export async function confirm(question: string): Promise<'yes' | 'no' | 'unasked'> {
+  if (!canAsk()) return 'unasked';
+  return /^y(?:es)?$/i.test(await ask(`${question} [y/N]`)) ? 'yes' : 'no';
+}

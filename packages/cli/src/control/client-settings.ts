@@ -10,7 +10,7 @@ import { type Service, serverNameOf, usualAddresses } from './services.js';
 export interface ClientOptions {
   readonly clientConfig?: string;
   readonly server?: string;
-  readonly namespace?: string;
+  readonly actorNamespace?: string;
   readonly actor?: string;
   readonly privateKey?: string;
   readonly secretKey?: string;
@@ -67,7 +67,7 @@ export async function clientSettings(options: ClientOptions, env: NodeJS.Process
           detail: actor === undefined ? 'It is not said which actor is asking.' : 'It is not said which key signs for the actor.',
         });
       }
-      const namespace = said(options.namespace, 'SALLYPORT_NAMESPACE', config.namespace) ?? 'root';
+      const namespace = said(options.actorNamespace, 'SALLYPORT_NAMESPACE', config.namespace) ?? 'root';
       return { actor, namespace, issuer: config.issuer ?? actor, key, keyId: config.key_id };
     },
     async readAuthorities() {

@@ -98,14 +98,14 @@ export function json(response: ServerResponse, status: number, body: unknown, he
     .end(JSON.stringify(body));
 }
 
-/** A control plane as far as signing goes: `/api/me` says who asks, anything else is echoed; a token that does not hold is refused as it is there. */
+/** A control plane as far as signing goes: `/me` says who asks, anything else is echoed; a token that does not hold is refused as it is there. */
 export async function controlServer(publicKey: string, audience = 'admin-api'): Promise<TestServer> {
   const verify = await verifierWith({ publicKey });
   return testServer(async (request, response) => {
     try {
       const { external_id, namespace } = await verify(request.headers.authorization?.replace(/^Bearer /, '') ?? '', audience);
-      if (request.url === '/api/me') {
-        json(response, 200, { external_id, namespace, labels: { team: 'a' } });
+      if (request.url === '/me') {
+        json(response, 200, { actor: { external_id, namespace, labels: { team: 'a' } }, permissions: [] });
         return;
       }
       response.writeHead(200, { 'Content-Type': 'application/octet-stream', 'X-Path': request.url, 'Set-Cookie': 'a=b' });

@@ -6,7 +6,7 @@ import type { Service } from './services.js';
 import type { SigningKey } from './signing-key.js';
 
 /** What a token is to say besides who signs it. */
-export interface TokenContent {
+interface TokenContent {
   readonly audiences: readonly Service[];
   /** In seconds. */
   readonly lifetime: number;
@@ -20,8 +20,8 @@ export interface TokenContent {
 export interface RequestSigner {
   /** A new token. */
   sign(content: TokenContent): Promise<Secret>;
-  /** A token for requests to the service. It is used again until it has less than a minute to live. */
-  tokenFor(service: Service): Promise<Secret>;
+  /** A token for requests to the services. It is used again until it has less than a minute to live. */
+  tokenFor(...audiences: readonly Service[]): Promise<Secret>;
 }
 
 /** What requests are signed with lives this long, in seconds: who sees one cannot use it for long. */
@@ -40,7 +40,7 @@ export function createRequestSigner({
   clock?: () => number;
 }): RequestSigner {
   const kid = identity.keyId ?? key.kid;
-  const kept = new Map<Service, { readonly token: Promise<Secret>; readonly from: number }>();
+  const kept = new Map<string, { readonly token: Promise<Secret>; readonly from: number }>();
   const seconds = (): number => Math.floor(clock() / 1000);
 
   async function sign({ audiences, lifetime, singleUse = false, permissions }: TokenContent): Promise<Secret> {
@@ -64,13 +64,14 @@ export function createRequestSigner({
 
   return {
     sign,
-    tokenFor(service) {
+    tokenFor(...services) {
       const now = seconds();
-      const last = kept.get(service);
+      const audiences = [...new Set(services)].sort();
+      const last = kept.get(audiences.join());
       // A clock that was set back would make the kept one a token from the future.
       if (last !== undefined && now >= last.from && now < last.from + LIFETIME - RESERVE) return last.token;
-      const token = sign({ audiences: [service], lifetime: LIFETIME });
-      kept.set(service, { token, from: now });
+      const token = sign({ audiences, lifetime: LIFETIME });
+      kept.set(audiences.join(), { token, from: now });
       return token;
     },
   };

@@ -4,7 +4,7 @@ import { errorCode } from '@sallyport/credentials';
 import { SallyportError, type Secret } from '@sallyport/sdk';
 
 /** The algorithms that requests are signed with: each key has exactly one. */
-export type SigningAlgorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'HS256';
+type SigningAlgorithm = 'RS256' | 'ES256' | 'ES384' | 'ES512' | 'EdDSA' | 'HS256';
 
 /** A key to sign with. */
 export interface SigningKey {

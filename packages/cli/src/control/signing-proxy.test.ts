@@ -40,10 +40,10 @@ describe('a request', () => {
   test('is signed in the place of what it came with', async () => {
     const server = await controlServer(publicPem);
     const proxy = await proxyTo(server.url);
-    const { status, body } = await ask(`${proxy}/api/me`, { headers: { authorization: 'Bearer theirs', cookie: 'session=of-another-program' } });
+    const { status, body } = await ask(`${proxy}/me`, { headers: { authorization: 'Bearer theirs', cookie: 'session=of-another-program' } });
     expect({ status, body: JSON.parse(body.toString()) as unknown }).toMatchObject({
       status: 200,
-      body: { external_id: 'ada', namespace: 'root.team' },
+      body: { actor: { external_id: 'ada', namespace: 'root.team' } },
     });
     expect(server.seen[0]?.headers).not.toHaveProperty('cookie');
     expect(server.seen[0]?.headers.host).toBe(new URL(server.url).host);
@@ -53,9 +53,9 @@ describe('a request', () => {
     const server = await controlServer(publicPem);
     const proxy = await proxyTo(`${server.url}/base`);
     const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, index) => index % 256));
-    const answer = await ask(`${proxy}/api/x%2Fy?q=a%20b&q=`, { method: 'PUT', headers: { 'x-kept': 'é'.normalize('NFC') } }, bytes);
+    const answer = await ask(`${proxy}/x%2Fy?q=a%20b&q=`, { method: 'PUT', headers: { 'x-kept': 'é'.normalize('NFC') } }, bytes);
     expect(answer.status).toBe(200);
-    expect(answer.headers['x-path']).toBe('/base/api/x%2Fy?q=a%20b&q=');
+    expect(answer.headers['x-path']).toBe('/base/x%2Fy?q=a%20b&q=');
     expect(answer.body.equals(bytes)).toBe(true);
     expect(server.seen[0]).toMatchObject({ method: 'PUT', headers: { 'x-kept': 'é', 'content-length': '300000' } });
     // Cookies of the server would be sent to every program on this host.
@@ -151,7 +151,7 @@ describe('who may call', () => {
     ['by a link in another page', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }],
   ])('not %s', async (_, headers) => {
     const server = await controlServer(publicPem);
-    const answer = await ask(`${await proxyTo(server.url)}/api/me`, { headers });
+    const answer = await ask(`${await proxyTo(server.url)}/me`, { headers });
     expect(answer.status).toBe(403);
     expect(answer.headers['x-sallyport-error']).toBe('local_request_refused');
     expect(server.seen).toHaveLength(0);
@@ -160,13 +160,13 @@ describe('who may call', () => {
   test('a name and an origin that were allowed', async () => {
     const server = await controlServer(publicPem);
     const proxy = await proxyTo(server.url, { allowedHosts: ['dev.internal'], allowedOrigins: ['http://localhost:5173'] });
-    expect((await ask(`${proxy}/api/me`, { headers: { host: 'dev.internal:1', origin: 'http://localhost:5173' } })).status).toBe(200);
+    expect((await ask(`${proxy}/me`, { headers: { host: 'dev.internal:1', origin: 'http://localhost:5173' } })).status).toBe(200);
   });
 
   test('two Host fields are one too many', async () => {
     const { port } = new URL(await proxyTo((await controlServer(publicPem)).url));
     const socket = connect(Number(port), '127.0.0.1');
-    socket.end('GET /api/me HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n');
+    socket.end('GET /me HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n');
     expect((await buffer(socket)).toString()).not.toContain('ada');
   });
 });
@@ -190,7 +190,7 @@ describe('logins', () => {
     expect((await ask(`${proxy}/login-redirect?return_to_url=http://evil.example`)).status).toBe(400);
     expect((await ask(`${proxy}/login-redirect`)).status).toBe(400);
     expect((await ask(`${proxy}/login-redirect?return_to_url=http://localhost:5174`, { method: 'POST' })).status).toBe(405);
-    expect((await ask(`${proxy}/api/me`)).status).toBe(404);
+    expect((await ask(`${proxy}/me`)).status).toBe(404);
   });
 
   test('are not there unless they were asked for', async () => {
@@ -205,7 +205,7 @@ describe('its own door', () => {
     const { cert, key, ca } = await developmentCertificates();
     const proxy = await proxyTo((await controlServer(publicPem)).url, { tls: { cert, key } });
     expect(proxy).toMatch(/^https:/);
-    expect((await ask(`${proxy}/api/me`, { ca })).status).toBe(200);
+    expect((await ask(`${proxy}/me`, { ca })).status).toBe(200);
   });
 
   test('is not opened with a key that is not that of the certificate, nor on a port that is taken', async () => {

@@ -54,7 +54,7 @@ const actorKeySchema = z
   .meta({ id: 'ActorKey', description: 'A public key that an actor signs its tokens with.' });
 
 /** An actor as the API shows it. */
-export function shownActor({ version: _, token_generation: __, created_at, updated_at, ...actor }: Actor): z.input<typeof actorSchema> {
+function shownActor({ version: _, token_generation: __, created_at, updated_at, ...actor }: Actor): z.input<typeof actorSchema> {
   const permissions = actor.permissions.map((entry) => z.parse(permissionsShown.element, entry));
   return { ...actor, permissions, created_at: timeText(created_at), updated_at: timeText(updated_at) };
 }

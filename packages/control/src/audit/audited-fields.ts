@@ -9,7 +9,7 @@ export interface AuditedFields {
   readonly [name: string]: AuditedValue | undefined;
 }
 
-export type AuditedValue = string | number | boolean | null | Secret | AuditedFields | readonly AuditedValue[];
+type AuditedValue = string | number | boolean | null | Secret | AuditedFields | readonly AuditedValue[];
 
 /**
  * The fields as JSON, each secret as `hmac-sha256:…`. Equal secrets have equal digests, so that one can see whether it changed; without the key of

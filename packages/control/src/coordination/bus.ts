@@ -18,7 +18,7 @@ export interface BusListener {
 }
 
 /** How the bus does. */
-export interface BusHealth {
+interface BusHealth {
   readonly carrier: CarrierKind;
   readonly listening: boolean;
   /** Why it does not listen; a code or a short sentence without values. */

@@ -22,7 +22,7 @@ export interface Lease {
   requireHeld(trx: Transaction<Schema>): Promise<void>;
 }
 
-export interface LeaseOptions {
+interface LeaseOptions {
   /** How long the lease lasts without a renewal. Renew at a third of it. */
   readonly ttlMs: number;
   /** Ends the lease when it aborts. */

@@ -23,7 +23,7 @@ export interface RateLimiter<Name extends string> {
 }
 
 /** Who shares the counts, and whether they are shared at the moment. */
-export interface RateLimiterHealth {
+interface RateLimiterHealth {
   readonly shared: 'redis' | 'postgres' | 'no';
   /** True while this process counts for itself although it should not. */
   readonly degraded: boolean;

@@ -38,7 +38,7 @@ export interface PostgresOptions extends CommonOptions {
   readonly statementTimeoutMs?: number;
 }
 
-export interface TransactionOptions {
+interface TransactionOptions {
   /** Ends the wait for the turn and, before the commit, the transaction: nothing of it stays. */
   readonly signal?: AbortSignal;
   /** `serializable` (the default) holds on both databases what SQLite always holds. `read committed` is for work under a lock of its own. */

@@ -34,7 +34,7 @@ export type OnNamespaceDestroyed = (destroyed: {
 export type OnDestroyRequested = (trx: Transaction<Schema>, who: ChangeContext) => Promise<void>;
 
 /** The deletion of a subtree, as far as it is. */
-export interface DestructionProgress {
+interface DestructionProgress {
   readonly id: string;
   readonly path: string;
   /** How many namespaces there were at and below the path. */

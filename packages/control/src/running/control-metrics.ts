@@ -6,7 +6,7 @@ import type { TaskCount } from '../tasks/task-counts.js';
 import { controlMetricDefinitions, durationBuckets } from './metric-definitions.js';
 
 /** What a scrape is answered with. */
-export interface Exposition {
+interface Exposition {
   readonly contentType: string;
   readonly text: string;
 }

@@ -90,7 +90,7 @@ function localUrl(url: string): string {
 }
 
 /** One line of the log. */
-export type LogLine = Readonly<Record<string, unknown>>;
+type LogLine = Readonly<Record<string, unknown>>;
 
 /** A control plane that serves, and what it has logged. */
 export interface Served extends RunningControl {

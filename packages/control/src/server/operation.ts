@@ -35,7 +35,7 @@ export interface Call<Params, Query, Body, Who> {
 }
 
 /** What a handler answers: the body of the operation's schema, the version of what it shows (it becomes the ETag), further fields. */
-export type Answer<Body> = (undefined extends Body ? { readonly body?: undefined } : { readonly body: Body }) & {
+type Answer<Body> = (undefined extends Body ? { readonly body?: undefined } : { readonly body: Body }) & {
   readonly version?: number;
   /** Another status than that of the operation; the body has the same schema. */
   readonly status?: 503;

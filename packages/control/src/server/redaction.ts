@@ -25,7 +25,7 @@ function visitorOf(schema: z.ZodType): Visit | null {
   }
   if (schema instanceof z.ZodArray) return arrayVisitor(visitorOf(schema.element as z.ZodType));
   if (schema instanceof z.ZodRecord) return recordVisitor(visitorOf(schema.valueType as z.ZodType));
-  if (schema instanceof z.ZodObject) return objectVisitor(schema.shape as Readonly<Record<string, z.ZodType>>);
+  if (schema instanceof z.ZodObject) return objectVisitor(schema.shape);
   if (schema instanceof z.ZodUnion) return unionVisitor(schema.options as readonly z.ZodType[]);
   return null;
 }

@@ -14,7 +14,7 @@ export interface CronEntry {
 }
 
 /** An entry as the runners know it. */
-export interface CronJob extends Schedule {
+interface CronJob extends Schedule {
   /** Names the entry, here and in graphile-worker. No task can be called that. */
   readonly name: string;
   readonly task: string;
@@ -22,7 +22,7 @@ export interface CronJob extends Schedule {
 }
 
 /** Enqueues the task of an entry, in the transaction that notes its tick. */
-export type EnqueueTick = (trx: Transaction<Schema>, job: CronJob) => Promise<void>;
+type EnqueueTick = (trx: Transaction<Schema>, job: CronJob) => Promise<void>;
 
 /** The ticks of all entries, each of which leads to one task, however many processes there are and whichever were down when it was due. */
 export interface CronTicks {

@@ -18,7 +18,7 @@ export interface TaskSource {
   health(): SourceHealth;
 }
 
-export interface SourceHealth {
+interface SourceHealth {
   /** When the queue was last looked at, in milliseconds since 1970. */
   readonly polledAt: number | undefined;
   /** The clock is being watched. */

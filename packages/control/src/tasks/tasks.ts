@@ -49,7 +49,7 @@ export interface TaskRecord {
 /** Which tasks a client wants to see. `namespace` is a matcher. */
 export type TaskFilter = TaskConditions & { readonly namespace?: string | undefined };
 
-export interface EnqueueOptions {
+interface EnqueueOptions {
   /** The system when left out. */
   readonly who?: ChangeContext;
   /** Where it is seen; `root` when left out. */

@@ -37,7 +37,7 @@ export interface LoadedSections<Control> extends LoadedFile {
 }
 
 /** The environment that variables are looked up in. */
-export type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 /** No configuration of a person is as large as this: 1 MiB. */
 const LARGEST_FILE = 1_048_576;

@@ -1,5 +1,5 @@
-import { userLabels } from '../../control/user-labels.js';
 import type { Column } from '../../control/output.js';
+import { userLabels } from '../../control/user-labels.js';
 
 interface Labelled {
   readonly labels: Readonly<Record<string, string>>;
@@ -15,7 +15,10 @@ export const labelsColumn: Column<Labelled> = {
 };
 
 /** A column of the member with this name, headed by it. */
-export function column<Name extends string>(name: Name, head: string = name.toUpperCase().replaceAll('_', ' ')): Column<Readonly<Record<Name, unknown>>> {
+export function column<Name extends string>(
+  name: Name,
+  head: string = name.toUpperCase().replaceAll('_', ' '),
+): Column<Readonly<Partial<Record<Name, unknown>>>> {
   return { head, cell: (row) => row[name] };
 }
 

@@ -17,6 +17,7 @@ interface LabelledResource {
   /** How one of them is named, and an example of it. */
   readonly argument: readonly [name: string, description: string];
   readonly example: string;
+  readonly adminOnly?: true;
   readonly read: (client: Client, named: string) => Promise<Answer<Labelled>>;
   readonly write: (
     client: Client,
@@ -33,11 +34,12 @@ export function labelCommands(resource: LabelledResource): readonly ResourceComm
   return [labelCommand(resource, 'label', 'labels'), labelCommand(resource, 'annotate', 'annotations')];
 }
 
-function labelCommand({ group, argument, example, read, write }: LabelledResource, name: string, kind: Kind): ResourceCommand {
+function labelCommand({ group, argument, example, adminOnly, read, write }: LabelledResource, name: string, kind: Kind): ResourceCommand {
   return resourceCommand({
     name,
     summary: `set and remove ${kind}`,
     description: `Sets and removes ${kind}, all in one step: either every change is made, or none.`,
+    ...(adminOnly !== undefined && { adminOnly }),
     args: [argument, ['<changes...>', 'key=value sets one, key- removes one']],
     examples: [`sallyport ${group} ${name} ${example} tier=gold legacy-`],
     run: async ({ client, args: [named = '', ...changes] }) => {

@@ -1,17 +1,19 @@
-import { type Answer, type Client, itemsOf } from '@sallyport/client';
+import { type Answer, itemsOf, type Result } from '@sallyport/client';
 import type { Column } from '../../control/output.js';
 import { countOption } from './option-values.js';
 import { type Flag, type ResourceCommand, resourceCommand } from './resource-command.js';
 
-type ListMethod<Item> = (asked?: { query?: object }) => Promise<Answer<{ items: Item[]; cursor?: string }>>;
+type ListName = 'listNamespaces' | 'listActors' | 'listKeys' | 'listTasks' | 'listAuditEvents';
+type ItemOf<Name extends ListName> = Result<Name> extends { items: (infer Item)[] } ? Item : never;
+type ListMethod = (asked?: { query?: object }) => Promise<Answer<{ items: object[]; cursor?: string }>>;
 
 /** A list with its filters: each flag is the query parameter of the same name. */
-interface ListDeclaration<Item> {
+interface ListDeclaration<Name extends ListName> {
   readonly summary: string;
   readonly description?: string;
-  readonly list: (client: Client) => unknown;
+  readonly operation: Name;
   readonly filters: readonly Flag[];
-  readonly columns: readonly Column<Item>[];
+  readonly columns: readonly Column<ItemOf<Name>>[];
   readonly empty: string;
   readonly adminOnly?: true;
   readonly examples: readonly string[];
@@ -26,11 +28,14 @@ interface ListOptions extends Readonly<Record<string, unknown>> {
 const LARGEST_PAGE = 1000;
 
 /** The filter of nearly every list. */
-export const namespaceFilter: Flag = { flags: '-n, --namespace <matcher>', description: 'only in this namespace; PATH.** is it with everything below it' };
+export const namespaceFilter: Flag = {
+  flags: '-n, --namespace <matcher>',
+  description: 'only in this namespace; PATH.** is it with everything below it',
+};
 
 /** The command `list` of a resource. */
-export function listCommand<Item extends object>(declared: ListDeclaration<Item>): ResourceCommand {
-  const { list, filters, columns, empty, ...rest } = declared;
+export function listCommand<Name extends ListName>(declared: ListDeclaration<Name>): ResourceCommand {
+  const { operation, filters, columns, empty, ...rest } = declared;
   return resourceCommand<ListOptions>({
     name: 'list',
     ...rest,
@@ -43,14 +48,14 @@ export function listCommand<Item extends object>(declared: ListDeclaration<Item>
     run: async ({ client, options }) => {
       const limit = options.all === true ? Number.POSITIVE_INFINITY : options.limit;
       const query = { ...queryOf(filters, options), order_by: options.orderBy, limit: Math.min(LARGEST_PAGE, limit) };
-      const items: Item[] = [];
+      const items: object[] = [];
       let more = false;
-      for await (const item of itemsOf(list(client) as ListMethod<Item>, { query })) {
+      for await (const item of itemsOf(client[operation] as unknown as ListMethod, { query })) {
         more = items.length === limit;
         if (more) break;
         items.push(item);
       }
-      return { kind: 'list', items, columns: columns as readonly Column<never>[], empty, more };
+      return { kind: 'list', items, columns, empty, more };
     },
   });
 }

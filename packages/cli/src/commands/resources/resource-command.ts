@@ -1,9 +1,7 @@
 import type { Client } from '@sallyport/client';
-import { Option } from 'commander';
-import { formatOption, withClientOptions } from '../../control/client-options.js';
 import type { ClientOptions } from '../../control/client-settings.js';
 import type { Column, OutputFormat } from '../../control/output.js';
-import type { DocumentedCommand } from '../../documented-command.js';
+import type { Service } from '../../control/services.js';
 
 /** What a command about a resource has to work with. */
 export interface Work<Options> {
@@ -20,7 +18,13 @@ export interface Work<Options> {
 /** What a command has to show, and its exit code when that is not 0. */
 export type Shown =
   /** A list; as a table its columns. */
-  | { readonly kind: 'list'; readonly items: readonly object[]; readonly columns: readonly Column<never>[]; readonly empty: string; readonly more?: boolean }
+  | {
+      readonly kind: 'list';
+      readonly items: readonly object[];
+      readonly columns: readonly Column<never>[];
+      readonly empty: string;
+      readonly more?: boolean;
+    }
   /** One thing, whole. */
   | { readonly kind: 'one'; readonly value: object }
   /** Lines for people, and the whole for programs. */
@@ -33,7 +37,9 @@ export interface Flag {
   readonly flags: string;
   readonly description: string;
   readonly choices?: readonly string[];
+  /** What it is when left out, and how people write that. */
   readonly default?: unknown;
+  readonly defaultText?: string;
   readonly required?: true;
   readonly parse?: (text: string, before: never) => unknown;
 }
@@ -51,6 +57,8 @@ export interface ResourceCommand<Options = never> {
   readonly confirmed?: true;
   /** Only this service has it. The option to choose one is left out. */
   readonly adminOnly?: true;
+  /** For which services besides the one that is asked the request has to be signed. */
+  readonly alsoFor?: (options: Options) => readonly Service[];
   readonly examples: readonly string[];
   readonly run: (work: Work<Options>) => Promise<Shown>;
 }
@@ -65,7 +73,7 @@ export interface ResourceGroup {
 
 /** A command; the types of its options are those that its flags make of the command line. */
 export function resourceCommand<Options extends object = object>(command: ResourceCommand<Options>): ResourceCommand {
-  return command as unknown as ResourceCommand;
+  return command;
 }
 
 /** What every command about a resource has besides its own options. */
@@ -73,41 +81,4 @@ export interface CommonOptions extends ClientOptions {
   readonly service?: 'api' | 'admin-api';
   readonly output: OutputFormat;
   readonly yes?: true;
-}
-
-/** Adds the commands of these resources. `done` takes the exit code. */
-export function addResources(program: DocumentedCommand, groups: readonly ResourceGroup[], done: (code: number) => void): void {
-  for (const { name, summary, description, commands } of groups) {
-    const group = program.command(name).summary(summary).description(description);
-    for (const command of commands) addCommand(group, command, done);
-  }
-}
-
-function addCommand(group: DocumentedCommand, declared: ResourceCommand, done: (code: number) => void): void {
-  const { name, summary, description, args = [], flags = [], examples } = declared;
-  const command = group
-    .command(name)
-    .summary(summary)
-    .description(description ?? `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`);
-  for (const [argument, meaning] of args) command.argument(argument, meaning);
-  for (const flag of flags) command.addOption(optionOf(flag));
-  if (declared.confirmed === true) command.option('-y, --yes', 'do it without asking');
-  command.addOption(formatOption());
-  withClientOptions(command);
-  if (declared.adminOnly !== true) command.addOption(new Option('--service <name>', 'the service to ask').choices(['api', 'admin-api']).default('admin-api'));
-  command.withExamples(...examples).action(async (...given: unknown[]) => {
-    const { runResource } = await import('./run-resource.js');
-    // After the arguments commander hands over the options and the command itself.
-    const words = given.slice(0, -2).filter((word) => word !== undefined).flat() as string[];
-    done(await runResource(declared, words, given.at(-2) as CommonOptions));
-  });
-}
-
-function optionOf({ flags, description, choices, default: usual, required, parse }: Flag): Option {
-  const option = new Option(flags, description);
-  if (choices !== undefined) option.choices(choices);
-  if (parse !== undefined) option.argParser(parse as (text: string, before: unknown) => unknown);
-  if (usual !== undefined) option.default(usual);
-  if (required === true) option.makeOptionMandatory();
-  return option;
 }

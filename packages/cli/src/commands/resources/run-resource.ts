@@ -8,18 +8,22 @@ import type { CommonOptions, ResourceCommand, Shown } from './resource-command.j
 /** Runs a command about a resource and prints what it shows. Errors: those of `withApiClient`, of the server, and `confirmation_required`. */
 export async function runResource(command: ResourceCommand, args: readonly string[], options: CommonOptions): Promise<number> {
   const progress = progressLine(process.stderr);
-  const shown = await withApiClient(options, options.service ?? 'admin-api', (client) =>
-    command
-      .run({
-        client,
-        args,
-        options: options as never,
-        confirm: async (question) => {
-          if (options.yes !== true) await requireYes(question);
-        },
-        progress: (text) => progress.show(text),
-      })
-      .finally(() => progress.end()),
+  const shown = await withApiClient(
+    options,
+    options.service ?? 'admin-api',
+    (client) =>
+      command
+        .run({
+          client,
+          args,
+          options: options as never,
+          confirm: async (question) => {
+            if (options.yes !== true) await requireYes(question);
+          },
+          progress: (text) => progress.show(text),
+        })
+        .finally(() => progress.end()),
+    command.alsoFor?.(options as never),
   );
   return print(shown, options.output);
 }

@@ -62,8 +62,8 @@ export function matrixFixtures(control: ServedControl, database: Database) {
     '/namespace-deletions/{id}': async (namespace) => {
       const path = `${namespace}.${fresh()}`;
       await control.request('POST', '/namespaces', { as: control.admin, body: { path } });
-      const { body } = await control.request('DELETE', `/namespaces/${path}`, { as: control.admin });
-      return { value: (body as { readonly id: string }).id, namespace: path };
+      const deletion = await control.request('DELETE', `/namespaces/${path}`, { as: control.admin });
+      return { value: (deletion.body as { readonly id: string }).id, namespace: path };
     },
     '/actors/{id}': actor,
     '/actors/external-id/{external_id}': async (namespace) => {

@@ -26,7 +26,7 @@ export interface TestAnswer {
   readonly body: any;
 }
 
-export interface TestRequest {
+interface TestRequest {
   readonly as?: TestActor | undefined;
   readonly token?: string;
   readonly body?: unknown;

@@ -26,7 +26,7 @@ export interface ServerTlsOptions {
 }
 
 /** Chooses the certificate for the name that a client asks for. */
-export type SniCallback = (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
+type SniCallback = (servername: string, done: (error: Error | null, context?: SecureContext) => void) => void;
 
 /** The certificates of a service, from now until `close`. */
 export interface ServerTls {
