@@ -29,7 +29,7 @@ import { controlOperations } from './operations.js';
 import { type Retention, retentionTasks } from './running/retention-tasks.js';
 import type { IdentifyCaller } from './server/caller.js';
 import type { HealthChecks } from './server/health.js';
-import type { Once, StoredAnswer } from './server/service-app.js';
+import type { Once, StoredAnswer } from './server/once.js';
 import { createCallerIdentification } from './sessions/identify-caller.js';
 import { createSessions } from './sessions/sessions.js';
 import { type BrowserSettings, openBrowserService } from './sign-in/browser-service.js';

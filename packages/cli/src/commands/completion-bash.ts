@@ -1,4 +1,4 @@
-import { type CompletionTables, type CompletionWord, singleQuoted } from './completion-tables.js';
+import { type CompletionTables, type CompletionWord, isCommandFunction, singleQuoted } from './completion-tables.js';
 
 /** The script for bash 3.2 and newer. What it has nothing to say about is completed as the name of a file. */
 export function bashCompletion({ commands, options, values }: CompletionTables): string {
@@ -25,15 +25,7 @@ ${branches([...values])}
   esac
 }
 
-_sallyport_is_command() {
-  case "$1" in
-    ${[...commands.keys()]
-      .filter((path) => path !== '')
-      .map(singleQuoted)
-      .join('|')}) return 0 ;;
-  esac
-  return 1
-}
+${isCommandFunction(commands)}
 
 _sallyport() {
   local current="\${COMP_WORDS[COMP_CWORD]}" command="" option="" word next i

@@ -52,3 +52,15 @@ export function completionTables(program: Command): CompletionTables {
 export function singleQuoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** A function of bash and zsh that succeeds for the names of a command. */
+export function isCommandFunction(commands: CompletionTables['commands']): string {
+  const names = [...commands.keys()].filter((path) => path !== '').map(singleQuoted);
+  return `_sallyport_is_command() {
+  case "$1" in
+    ${names.join('|')}) return 0 ;;
+  esac
+  return 1
+}
+`;
+}

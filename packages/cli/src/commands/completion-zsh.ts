@@ -1,4 +1,4 @@
-import { type CompletionTables, type CompletionWord, singleQuoted } from './completion-tables.js';
+import { type CompletionTables, type CompletionWord, isCommandFunction, singleQuoted } from './completion-tables.js';
 
 /** The script for zsh, to be sourced or put into a folder of `fpath` as `_sallyport`. */
 export function zshCompletion({ commands, options, values }: CompletionTables): string {
@@ -24,15 +24,7 @@ ${[...values].map(([path, choices]) => `    ${singleQuoted(path)}) ${print(choic
   esac
 }
 
-_sallyport_is_command() {
-  case "$1" in
-    ${[...commands.keys()]
-      .filter((path) => path !== '')
-      .map(singleQuoted)
-      .join('|')}) return 0 ;;
-  esac
-  return 1
-}
+${isCommandFunction(commands)}
 
 _sallyport() {
   local command="" option="" word next i current="\${words[CURRENT]}"

@@ -1,11 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
-import ts from 'typescript';
-
-const sources = resolve(import.meta.dirname, '..');
-const sdk = resolve(import.meta.dirname, '../../../sdk/src');
+import { translateSources } from '../database/testing/translate-sources.test.support.js';
 
 /** A process of its own that does what it is told. */
 export interface Child {
@@ -27,8 +24,7 @@ export function children(): Children {
   mkdirSync(base, { recursive: true });
   const root = mkdtempSync(join(base, 'sallyport-coordination-'));
   writeFileSync(join(root, 'package.json'), '{"type":"module"}');
-  for (const folder of ['database', 'database/migrations', 'coordination']) translate(join(sources, folder), join(root, 'control', folder), root);
-  translate(sdk, join(root, 'sdk'), root);
+  translateSources(['database', 'database/migrations', 'coordination'], root);
   const started: Child[] = [];
 
   function start(file: string, env: Readonly<Record<string, string>>): Child {
@@ -70,16 +66,4 @@ function conversation(child: ChildProcess): Child {
       await exited;
     },
   };
-}
-
-function translate(from: string, to: string, root: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const entry of readdirSync(from, { withFileTypes: true })) {
-    if (!entry.isFile() || !/(?<!\.test|\.d)\.ts$/.test(entry.name)) continue;
-    const target = join(to, entry.name.replace(/\.ts$/, '.js'));
-    const compilerOptions = { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, verbatimModuleSyntax: true };
-    const { outputText } = ts.transpileModule(readFileSync(join(from, entry.name), 'utf8'), { compilerOptions });
-    const sdkPath = relative(dirname(target), join(root, 'sdk/index.js'));
-    writeFileSync(target, outputText.replaceAll("'@sallyport/sdk'", `'./${sdkPath}'`));
-  }
 }

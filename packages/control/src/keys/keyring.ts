@@ -153,9 +153,9 @@ export function openKeyring(options: KeyringOptions): Keyring {
   function activeVersion(keyNamespace: string | null): Promise<ActiveVersion> {
     const slot = keyNamespace ?? '';
     const held = active.get(slot);
-    if (held !== undefined && held.until > now()) return held.version;
+    if (held !== undefined && held.until > performance.now()) return held.version;
     const version = findActive(keyNamespace);
-    active.set(slot, { version, until: now() + activeForMs });
+    active.set(slot, { version, until: performance.now() + activeForMs });
     version.catch(() => active.delete(slot));
     return version;
   }

@@ -1,8 +1,8 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { migrate } from '../database/migrate.js';
+import { type Children, childrenOf } from '../database/testing/child-process.test.support.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
-import { type Children, children } from './child-process.test.support.js';
 import { createThings, openKeysStage, tester } from './keys-stage.test.support.js';
 
 const ROWS = 60;
@@ -12,7 +12,7 @@ const namespaceOf = (index: number): string => ['root', 'root.a', 'root.a.b'][in
 
 let processes: Children;
 beforeAll(() => {
-  processes = children();
+  processes = childrenOf('keys', ['database', 'database/migrations', 'namespaces', 'audit', 'labels', 'permissions']);
 });
 afterAll(() => processes.close());
 

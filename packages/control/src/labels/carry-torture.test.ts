@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Children, childrenOf } from '../database/testing/child-process.test.support.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { databaseWithTasks, followersOn } from '../namespaces/followers.test.support.js';
 import { everywhere } from '../namespaces/namespace-matcher.js';
 import { who } from '../namespaces/namespaces.test.support.js';
-import { type Children, children } from './child-process.test.support.js';
 import { findCarry } from './label-carry-store.js';
 import { labelsOf, updateLabels } from './label-service.js';
 
@@ -12,7 +12,7 @@ const KILLS = 3;
 
 let processes: Children;
 beforeAll(() => {
-  processes = children();
+  processes = childrenOf('labels', ['database', 'database/migrations', 'namespaces', 'audit', 'tasks']);
 });
 afterAll(() => processes.close());
 

@@ -63,3 +63,8 @@ function invalidRequest(error: {
   const detail = first === undefined ? undefined : `${[first.in, first.path].filter((part) => part !== '').join(' ')}: ${first.message}`;
   return new SallyportError('request_invalid', { ...(detail === undefined ? {} : { detail }), members: { issues }, cause: error });
 }
+
+/** Remembers what is our fault, for the log. */
+export function noteFailure(request: FastifyRequest, error: SallyportError): void {
+  if (error.status === 0 || error.status >= 500) request.failure = error;
+}

@@ -4,19 +4,19 @@ import helmet from '@fastify/helmet';
 import { SallyportError } from '@sallyport/sdk';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type RouteHandlerMethod } from 'fastify';
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
-import { entityTag, parseIfMatch } from '../database/entity-tag.js';
 import { newId } from '../database/ids.js';
-import { entriesOf } from '../permissions/permission.js';
 import type { CorsRequest, CorsVerdict } from '../sessions/cors-policy.js';
 import type { ServiceCookie } from '../sessions/session-cookie.js';
 import { requireXsrf } from '../sessions/xsrf.js';
 import { methodsByPath } from './allowed-methods.js';
+import { answerRequest } from './answer-request.js';
 import { type Caller, callerOf, type IdentifyCaller } from './caller.js';
+import type { Once } from './once.js';
 import { openApiDocument, routeSchema } from './openapi.js';
-import type { Operation, ServedAnswer, ServiceName } from './operation.js';
+import type { Operation, ServiceName } from './operation.js';
 import { requirePlainData } from './plain-data.js';
-import { errorOf, sendProblem } from './problem-answers.js';
-import { type Redaction, redactionOf } from './redaction.js';
+import { errorOf, noteFailure, sendProblem } from './problem-answers.js';
+import { redactionOf } from './redaction.js';
 import { unheardConnections } from './unheard-connections.js';
 import { refuseBytes, refusePath } from './unrouted-answers.js';
 
@@ -36,19 +36,6 @@ export interface ServedRequest {
   readonly actorId: string | undefined;
   /** Why it failed, when that is our fault. */
   readonly error: SallyportError | undefined;
-}
-
-/** Runs an operation in such a way that the same idempotency key does it once. */
-export type Once = (
-  request: { readonly key: string; readonly actorId: string; readonly method: string; readonly path: string; readonly body: unknown },
-  work: () => Promise<StoredAnswer>,
-) => Promise<StoredAnswer>;
-
-/** An answer as it is kept for repetitions. */
-export interface StoredAnswer {
-  readonly status: number;
-  readonly fields: Readonly<Record<string, string>>;
-  readonly body: string;
 }
 
 /** What holds requests up when there are too many: each rejects with `rate_limited`. */
@@ -162,11 +149,6 @@ export async function createServiceApp(options: ServiceAppOptions): Promise<Serv
   return app;
 }
 
-/** Remembers what is our fault, for the log. */
-function noteFailure(request: FastifyRequest, error: SallyportError): void {
-  if (error.status === 0 || error.status >= 500) request.failure = error;
-}
-
 function servedRequest(request: FastifyRequest, reply: FastifyReply, service: ServiceName): ServedRequest {
   return {
     ...{ service, requestId: request.id, method: request.method, route: request.routeOptions.url ?? null },
@@ -187,12 +169,9 @@ async function applyCors(
   return reply.code(verdict.kind === 'preflight' ? 204 : 403).send();
 }
 
-/** An operation with what it does about secrets. */
-type ServedOperation = Operation & { readonly redaction: Redaction };
-
 function addOperation(app: ServiceApp, operation: Operation, options: ServiceAppOptions): void {
   const redaction = redactionOf(operation);
-  const handler: RouteHandlerMethod = (request, reply) => handle(request, reply, { ...operation, redaction }, options);
+  const handler: RouteHandlerMethod = (request, reply) => answerRequest(request, reply, { ...operation, redaction }, options);
   app.route({
     method: operation.method,
     url: operation.path,
@@ -261,59 +240,4 @@ async function callerOfRequest(request: FastifyRequest, reply: FastifyReply, aut
   const found = await identified({ authorization, auth_token, session }, service, { requestId: request.id, signal: request.gone });
   if (found.forgetCookie && sessionCookie !== undefined) void reply.header('set-cookie', sessionCookie.clear());
   return callerOf(found, request.id);
-}
-
-async function handle(request: FastifyRequest, reply: FastifyReply, operation: ServedOperation, options: ServiceAppOptions): Promise<FastifyReply> {
-  const { caller } = request;
-  const key = request.headers['idempotency-key'];
-  operation.redaction.refuseMasked(request.body);
-  if (operation.idempotencyKey !== true || key === undefined || caller === null) {
-    const answer = await call(request, operation, options);
-    if (answer.failure !== undefined) noteFailure(request, answer.failure);
-    // A cookie that stands for nothing was to be forgotten; the operation says what becomes of it, and a name is written once (RFC 6265 §4.1.1).
-    if (answer.headers?.['set-cookie'] !== undefined) void reply.removeHeader('set-cookie');
-    for (const [name, value] of Object.entries(answer.headers ?? {})) void reply.header(name, value);
-    return reply.code(answer.status ?? operation.status).send(answer.body);
-  }
-  if (typeof key !== 'string') throw new SallyportError('idempotency_key_invalid');
-  const stored = await options.once(asked(request, caller, key), async () => {
-    const { body, headers = {} } = await call(request, operation, options);
-    const text = body === undefined ? '' : reply.serializeInput(body as Record<string, unknown>, String(operation.status), 'application/json');
-    const fields = Object.entries(headers).map(([name, value]): [string, string] => [name, typeof value === 'string' ? value : value.join(', ')]);
-    return { status: operation.status, fields: Object.fromEntries(fields), body: String(text) };
-  });
-  for (const [name, value] of Object.entries(stored.fields)) void reply.header(name, value);
-  return reply
-    .code(stored.status)
-    .header('content-type', 'application/json; charset=utf-8')
-    .serializer((text: unknown) => String(text))
-    .send(stored.body);
-}
-
-/** What makes it the same request. A narrower token of the same actor asks for something else, as it may not see the same answer. */
-function asked({ method, url, query, body }: FastifyRequest, { actor, by }: Caller, key: string): Parameters<Once>[0] {
-  return {
-    key,
-    actorId: actor.id,
-    method,
-    path: url.split('?', 1)[0] ?? '',
-    body: { query, body, permissions: entriesOf(by.authority.permissions) },
-  };
-}
-
-async function call(request: FastifyRequest, operation: ServedOperation, { service }: ServiceAppOptions): Promise<ServedAnswer> {
-  const { params, query, body, caller, id: requestId, ip: address, gone: signal } = request;
-  const header = (name: string): string | undefined => {
-    const value = request.headers[name];
-    return Array.isArray(value) ? value.join(', ') : value;
-  };
-  const ifMatch = operation.conditional === true ? parseIfMatch(header('if-match')) : undefined;
-  const answer = await operation.handle({ params, query, body, caller, service, requestId, ifMatch, header, address, signal });
-  const { body: shown, redacted } = operation.redaction.mask(answer.body, caller?.by.authority ?? null);
-  const headers = {
-    ...(answer.version === undefined ? {} : { etag: entityTag({ version: answer.version }) }),
-    ...(redacted ? { 'x-sallyport-data-redacted': 'true' } : {}),
-    ...answer.headers,
-  };
-  return { ...answer, body: shown, headers };
 }

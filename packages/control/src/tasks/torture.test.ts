@@ -1,9 +1,9 @@
 import { sql } from 'kysely';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Database, DatabaseOptions } from '../database/open-database.js';
+import { type Children, childrenOf } from '../database/testing/child-process.test.support.js';
 import { describeOnBoth, type TestDatabases, testSealer } from '../database/testing/databases.test.support.js';
 import { everywhere } from '../namespaces/namespace-matcher.js';
-import { type Children, children } from './child-process.test.support.js';
 import { createEffects, effectsOf, effectTasks } from './effects.test.support.js';
 import type { Tasks } from './tasks.js';
 import { migrateAll, stageOn, until } from './tasks.test.support.js';
@@ -14,7 +14,7 @@ const ROUNDS = 6;
 
 let processes: Children;
 beforeAll(() => {
-  processes = children();
+  processes = childrenOf('tasks', ['database', 'database/migrations', 'namespaces', 'audit']);
 });
 afterAll(() => processes.close());
 
