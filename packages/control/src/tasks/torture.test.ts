@@ -52,7 +52,7 @@ describeOnBoth('two processes on one queue', (databases) => {
     const running = Promise.all([processes.run(CHILD, env), processes.run(CHILD, env)]);
     await until(async () => (await sql`select 1 from task_runners`.execute(made.database.db)).rows.length === 2);
     for (let index = 0; index < TASKS; index += 1) await enqueue(made, index);
-    expect(await running).toEqual([{ killed: false }, { killed: false }]);
+    expect(await running).toMatchObject([{ killed: false }, { killed: false }]);
     const effects = await effectsOf(made.database);
     expect(effects.map(({ place }) => place).sort((a, b) => a - b)).toEqual(Array.from({ length: TASKS }, (_, index) => index));
     expect(new Set(effects.map(({ process }) => process)).size).toBe(2);
