@@ -30,8 +30,8 @@ function inserts(dialect) {
       `select 'ns_' || ${padded}, ${namespace} || '.n' || ${padded}, ${namespace} || '.n' || ${padded} || '.', ${namespace}, 'n' || ${padded}, 'active', 1, ${time}, ${time}, null from numbers`,
     ],
     [
-      `actors (id, namespace, external_id, permissions, source, version, created_at, updated_at, deleted_at)`,
-      `select 'act_' || ${padded}, ${namespace}, 'service-' || ${padded}, '[]', 'api', 1, ${time}, ${time}, null from numbers`,
+      `actors (id, namespace, external_id, permissions, source, token_generation, version, created_at, updated_at, deleted_at)`,
+      `select 'act_' || ${padded}, ${namespace}, 'service-' || ${padded}, '[]', 'api', 0, 1, ${time}, ${time}, null from numbers`,
     ],
     [
       `resource_labels (resource_type, resource_id, key, value, system)`,
