@@ -66,18 +66,30 @@ export function createTransport(options: TransportOptions): (request: Request) =
   const { fetch, timeout, getToken, session, pause } = options;
   let xsrf: string | null = null;
 
+  async function inTime<Result>(signal: AbortSignal, work: (limit: AbortSignal) => Promise<Result>): Promise<Result> {
+    const late = new AbortController();
+    // Not AbortSignal.timeout: Node 20 collects one that nothing but AbortSignal.any refers to, and then it never aborts.
+    const timer = setTimeout(() => late.abort(new DOMException('The server did not answer in time.', 'TimeoutError')), timeout);
+    try {
+      return await work(AbortSignal.any([late.signal, signal]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async function attempt({ url, method, headers, body, signal }: Outgoing): Promise<Heard> {
     const own: Record<string, string> = { ...headers, accept: 'application/json' };
     if (getToken !== undefined) own.authorization = `Bearer ${await getToken()}`;
     if (session && xsrf !== null && method !== 'GET') own[XSRF] = xsrf;
-    const limit = AbortSignal.any([AbortSignal.timeout(timeout), signal]);
-    const credentials = session ? 'include' : 'same-origin';
-    const answer = await fetch(url, { method, headers: own, signal: limit, redirect: 'manual', credentials, ...(body !== undefined && { body }) });
+    const heard = await inTime(signal, async (limit) => {
+      const credentials = session ? 'include' : 'same-origin';
+      const answer = await fetch(url, { method, headers: own, signal: limit, redirect: 'manual', credentials, ...(body !== undefined && { body }) });
+      return { status: answer.status, headers: answer.headers, text: await readText(answer) };
+    });
     const sent = own[XSRF] ?? null;
-    xsrf = answer.headers.get(XSRF) ?? xsrf;
-    const heard = { status: answer.status, headers: answer.headers, text: await readText(answer) };
+    xsrf = heard.headers.get(XSRF) ?? xsrf;
     // A page that was just opened has no token yet, or had slept past the end of its last one: the refusal brings the next.
-    const stale = session && heard.status === 403 && /^xsrf_token_/.test(answer.headers.get('x-sallyport-error') ?? '');
+    const stale = session && heard.status === 403 && /^xsrf_token_/.test(heard.headers.get('x-sallyport-error') ?? '');
     return stale && xsrf !== null && xsrf !== sent ? attempt({ url, method, headers, body, signal }) : heard;
   }
 
