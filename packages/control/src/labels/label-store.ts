@@ -1,4 +1,4 @@
-import { type Kysely, sql } from 'kysely';
+import type { Kysely } from 'kysely';
 import type { Queryable, Schema } from '../database/schema.js';
 import type { Labels } from './label-grammar.js';
 
@@ -65,33 +65,6 @@ export async function readAnnotations(db: Queryable, type: string, ids: readonly
   if (ids.length === 0) return new Map();
   const query = labelTables(db).selectFrom('resource_annotations').select(['resource_id', 'key', 'value']).where('resource_type', '=', type);
   return byResource(await query.where('resource_id', 'in', ids).orderBy('resource_id').orderBy('key').execute());
-}
-
-/** Labels and annotations by resource, in one statement. A resource without any is in neither map. */
-export async function readLabelsAndAnnotations(
-  db: Queryable,
-  type: string,
-  ids: readonly string[],
-): Promise<{ readonly labels: ReadonlyMap<string, Labels>; readonly annotations: ReadonlyMap<string, Labels> }> {
-  if (ids.length === 0) return { labels: new Map(), annotations: new Map() };
-  const tables = labelTables(db);
-  const rows = await tables
-    .selectFrom('resource_labels')
-    .select(['resource_id', 'key', 'value', sql<number>`0`.as('annotation')])
-    .where('resource_type', '=', type)
-    .where('resource_id', 'in', ids)
-    .unionAll(
-      tables
-        .selectFrom('resource_annotations')
-        .select(['resource_id', 'key', 'value', sql<number>`1`.as('annotation')])
-        .where('resource_type', '=', type)
-        .where('resource_id', 'in', ids),
-    )
-    .orderBy('annotation')
-    .orderBy('resource_id')
-    .orderBy('key')
-    .execute();
-  return { labels: byResource(rows.filter((row) => row.annotation === 0)), annotations: byResource(rows.filter((row) => row.annotation === 1)) };
 }
 
 /** Removes everything of a resource that is purged. */

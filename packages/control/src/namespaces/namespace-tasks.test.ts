@@ -108,9 +108,9 @@ describeOnBoth('the deletion of a namespace, by its task', (databases) => {
       createAuthenticator({ verify: async () => token, actors, sources, sessions })({ authorization: 'Bearer x' }, 'api');
     expect(await codeOf(authenticated(verified))).toBe('none');
     expect(await actorKeys.usable(name)).toHaveLength(1);
-    // The actor, and its labels and annotations.
-    expect(await database.statementsOf(() => actors.find('root.a.b', 'ada'))).toHaveLength(2);
-    expect(await database.statementsOf(() => actors.findById(ada.id))).toHaveLength(2);
+    // The actor, its labels and its annotations.
+    expect(await database.statementsOf(() => actors.find('root.a.b', 'ada'))).toHaveLength(3);
+    expect(await database.statementsOf(() => actors.findById(ada.id))).toHaveLength(3);
     await requireIndexed(database, selectActorByName(database.db, 'root.a.b', 'ada').compile());
     await requireIndexed(database, selectActorById(database.db, ada.id).compile());
 
