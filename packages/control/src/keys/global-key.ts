@@ -23,8 +23,9 @@ export async function ensureGlobalKey(database: Database, keyring: Keyring, now:
     .onConflict((conflict) => conflict.column('id').doNothing())
     .execute();
   await probeProvider(keyring.globalProvider, AbortSignal.timeout(PROVIDER_TIMEOUT_MS));
-  // Of two processes that start together one adds the version, and the other finds the key changed.
-  if ((await versionsOf(db, GLOBAL_KEY)).length === 0) await keyring.addVersion((await findKey(db, GLOBAL_KEY)) ?? row);
+  // Read before its versions are: of two processes that start together one adds the version, and the other finds the key changed.
+  const key = (await findKey(db, GLOBAL_KEY)) ?? row;
+  if ((await versionsOf(db, GLOBAL_KEY)).length === 0) await keyring.addVersion(key);
 }
 
 /** Whether something may have been encrypted already. */
