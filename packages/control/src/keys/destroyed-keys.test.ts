@@ -1,19 +1,9 @@
-import { SallyportError, Secret } from '@sallyport/sdk';
+import { Secret } from '@sallyport/sdk';
 import { expect, test } from 'vitest';
 import type { Database } from '../database/open-database.js';
 import { describeOnBoth } from '../database/testing/databases.test.support.js';
 import { keyVersionOf } from './envelope.js';
-import { createThings, type KeysStage, openKeysStage, tester } from './keys-stage.test.support.js';
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'none';
-  } catch (error) {
-    if (!(error instanceof SallyportError)) throw error;
-    return error.code;
-  }
-}
+import { codeOf, createThings, type KeysStage, openKeysStage, tester } from './keys-stage.test.support.js';
 
 describeOnBoth('keys that are destroyed', (databases) => {
   async function stage(): Promise<KeysStage & { readonly database: Database }> {

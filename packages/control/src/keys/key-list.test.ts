@@ -1,4 +1,3 @@
-import { SallyportError } from '@sallyport/sdk';
 import { expect, test } from 'vitest';
 import type { Database } from '../database/open-database.js';
 import { pageQuery, planPage } from '../database/paging.js';
@@ -8,17 +7,7 @@ import { type Authority, authorityOf } from '../permissions/authority.js';
 import { listScope } from '../permissions/list-scope.js';
 import { everything, nothing, type Permission, permissionsOf } from '../permissions/permission.js';
 import { type KeyConditions, keyList, keyVersionList, selectKeys, selectVersions } from './key-list.js';
-import { createThings, type KeysStage, openKeysStage, tester } from './keys-stage.test.support.js';
-
-async function codeOf(work: Promise<unknown>): Promise<string> {
-  try {
-    await work;
-    return 'none';
-  } catch (error) {
-    if (!(error instanceof SallyportError)) throw error;
-    return error.code;
-  }
-}
+import { codeOf, createThings, type KeysStage, openKeysStage, tester } from './keys-stage.test.support.js';
 
 function mayList(entry: Pick<Permission, 'namespace' | 'resource_ids'>): Authority {
   return authorityOf(permissionsOf([{ ...entry, resources: ['keys'], verbs: ['list'] }]));

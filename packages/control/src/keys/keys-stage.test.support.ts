@@ -1,4 +1,4 @@
-import { Secret } from '@sallyport/sdk';
+import { SallyportError, Secret } from '@sallyport/sdk';
 import { sql } from 'kysely';
 import { type AuditTrail, type ChangeContext, createAuditTrail } from '../audit/audit-trail.js';
 import type { Database } from '../database/open-database.js';
@@ -100,4 +100,15 @@ export async function openKeysStage(database: Database, options: KeysStageOption
     versions: (keyId) => versionsOf(db, keyId),
     versionOf: async (id) => (await row(id)).secret.slice(7, 47),
   };
+}
+
+/** The code that something is refused with; `none` when it is done. */
+export async function codeOf(work: Promise<unknown>): Promise<string> {
+  try {
+    await work;
+    return 'none';
+  } catch (error) {
+    if (!(error instanceof SallyportError)) throw error;
+    return error.code;
+  }
 }
